@@ -1,0 +1,99 @@
+"""What the log needs to know of an inline projection: a fold, a table, an upsert. Nothing of its meaning.
+
+An inline projection's rows are written in the transaction that appends the events, so a read
+sees one's own writes. The writer folds the events of a batch before the append, when position and
+time do not exist yet; the append function adds them. Every projection table therefore starts
+with the same columns, filled by the log and not by the fold:
+
+    stream_id       bigint       the stream; with the projection's own key columns the primary key
+    version         bigint       stream version of the event that last changed the row
+    first_position  bigint       position of the event that made the row
+    first_time      timestamptz  when the log accepted that event
+    last_position   bigint       position of the event that last changed the row
+    last_time       timestamptz  when the log accepted that event
+    tenant, key     text         the stream's identity, for people and for listing
+
+followed by the fields of the state, one column per field, same names, same order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import msgspec
+from msgspec import Raw
+
+STANDARD_COLUMNS = (
+    "stream_id",
+    "version",
+    "first_position",
+    "first_time",
+    "last_position",
+    "last_time",
+    "tenant",
+    "key",
+)
+
+
+class Foldable(Protocol):
+    """What a fold may look at: what was said, not where it stands in the log.
+
+    `NewEvent` and `Event` both have these. Position and time are absent on purpose: the inline
+    fold runs before they exist, and a fold that used them would differ on a rebuild.
+    """
+
+    @property
+    def type(self) -> str: ...
+    @property
+    def schema(self) -> int: ...
+    @property
+    def id(self) -> str: ...
+    @property
+    def occurred_at(self) -> str | None: ...
+    @property
+    def encoding(self) -> str | None: ...
+    @property
+    def data(self) -> bytes | Raw: ...
+
+
+class InlineProjection(Protocol):
+    """One fold and its table.
+
+    Attributes:
+        name: the table; `[a-z][a-z0-9_]*`.
+        version: of the fold; a store remembers (name, version) and refuses another set.
+        kind: the stream kind it folds. Events of other streams never reach it.
+        types: event types that can change the state. Others are skipped unread.
+        state: the Struct that is state and row at once: its fields are the table's columns.
+        row_key: fields of the state that complete the primary key after stream_id; empty for one
+            row per stream. When an event changes them, the row written before stays as it is.
+        table_sql: DDL with `{schema}`, creating the table and its indexes.
+        upsert_sql: one statement with `{schema}` for the body of the append function, over its
+            variables `rows` (json), `stream_ids`, `positions`, `s_tenant`, `s_key`, `accepted_at`.
+        load_sql: one statement with `{schema}`; $1 bigint[] of stream ids; returns stream_id and
+            the newest row of each stream as json text in `state`.
+    """
+
+    name: str
+    version: int
+    kind: str
+    types: frozenset[str]
+    state: type[msgspec.Struct]
+    row_key: tuple[str, ...]
+    table_sql: str
+    upsert_sql: str
+    load_sql: str
+
+    def evolve(self, state: Any, event: Foldable, version: int) -> Any:
+        """Return the state after `event`, which has stream version `version`.
+
+        Pure and total: no clock, no I/O, never raises, never changes `state`. Returning the same
+        object means nothing changed, and no row is written.
+        """
+        ...
+
+
+def signature(projections: Sequence[InlineProjection]) -> str:
+    """Return the set of inline folds as text, as a store remembers it: `archive:1,session:3`."""
+    return ",".join(sorted(f"{p.name}:{p.version}" for p in projections))

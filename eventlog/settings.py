@@ -1,0 +1,67 @@
+"""Every setting of the log in one frozen struct: its unit, its default, and why.
+
+Read from arguments, then from the environment (`AGENTLOG_…`), nowhere else. Documented in
+docs/reference/settings.md; a test compares.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from eventlog.errors import BadInput
+
+DURABILITIES = ("both", "postgres")
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """Settings of one opened log.
+
+    Raises BadInput at construction when a value is out of range; the message names it.
+    """
+
+    # Who may hear "appended", and when. "both": after the Postgres commit and the local
+    # fdatasync. "postgres": after the commit; the segment follows in the background.
+    durability: str = "both"
+    # Postgres schema that holds the log; one log per schema.
+    schema: str = "agentlog"
+    # Events in one append batch. Larger batches save round trips, smaller ones let the commit of
+    # one overlap with the sync of the one before; the optimum is flat between 32 and 96.
+    batch_events_max: int = 64
+    # Bytes of payload in one batch; bounds memory and the time the gate is held.
+    batch_bytes_max: int = 8 * 1024 * 1024
+    # Commands waiting for the writer before `append` makes callers wait: back-pressure.
+    queue_commands_max: int = 10_000
+    # Payloads of at least this many bytes are sent and stored zstd-compressed in Postgres.
+    compress_min_bytes: int = 1024
+    # Level of zstd for payloads and segment blocks. 1 costs a third of 3 and gives up 5 % of size.
+    zstd_level: int = 1
+    # A segment is closed and sealed at this size or age.
+    segment_bytes_max: int = 64 * 1024 * 1024
+    segment_age_max_s: float = 24 * 3600.0
+    # States of streams kept in memory by the writer, counted in streams.
+    cached_streams_max: int = 100_000
+    # How long a connection attempt may take, and a statement outside of migrations and replay.
+    connect_timeout_s: float = 10.0
+    command_timeout_s: float = 60.0
+    # How long `append` waits for Postgres to come back before LogUnavailable. 0: at once.
+    unavailable_wait_s: float = 0.0
+    # How long an idempotency key is remembered.
+    idempotency_ttl_s: float = 7 * 24 * 3600.0
+    # Connections for reads; the writer has its own.
+    read_connections_max: int = 4
+    # How long a subscriber sleeps when no notification came. Notifications are only a hint.
+    poll_interval_s: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.durability not in DURABILITIES:
+            raise BadInput(f"durability {self.durability!r} must be one of {', '.join(DURABILITIES)}")
+        for name in ("batch_events_max", "batch_bytes_max", "queue_commands_max", "read_connections_max"):
+            if getattr(self, name) < 1:
+                raise BadInput(f"{name} is {getattr(self, name)} and must be at least 1")
+        for name in ("connect_timeout_s", "command_timeout_s", "poll_interval_s", "segment_age_max_s"):
+            if getattr(self, name) <= 0:
+                raise BadInput(f"{name} is {getattr(self, name)} and must be above 0 seconds")
+        if self.segment_bytes_max < 4096:
+            raise BadInput(f"segment_bytes_max is {self.segment_bytes_max} and must be at least 4096 bytes")
+        if not 1 <= self.zstd_level <= 19:
+            raise BadInput(f"zstd_level is {self.zstd_level} and must be from 1 to 19")
