@@ -1,0 +1,112 @@
+"""Connections to Postgres, and what its errors mean: retry, unknown, or the caller's business.
+
+Errors are told apart by exception class and SQLSTATE, never by the words of a message. No DSN and
+no password ever reaches a message.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+import asyncpg
+
+from eventlog.errors import LogUnavailable, PostgresTooOld, ProjectionMismatch, SchemaMismatch
+
+OLDEST_MAJOR = 14
+# Refusals of our own functions (functions/append.sql, migrations/0001_log.sql).
+APPEND_ONLY = "AL001"
+OTHER_WRITER_SET = "AL002"
+
+Target = str | Mapping[str, Any]  # a postgresql:// URL, or keyword arguments of asyncpg.connect
+
+# The connection is gone: whatever was in flight may or may not have been committed.
+_BROKEN = (
+    asyncpg.PostgresConnectionError,
+    asyncpg.InterfaceError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.TooManyConnectionsError,
+    asyncpg.IdleInTransactionSessionTimeoutError,
+    ConnectionError,
+    OSError,
+    TimeoutError,
+    asyncio.IncompleteReadError,
+)
+# The server rolled back and says so; the same call may succeed now.
+_ROLLED_BACK = (
+    asyncpg.DeadlockDetectedError,
+    asyncpg.SerializationError,
+    asyncpg.LockNotAvailableError,
+    asyncpg.QueryCanceledError,
+)
+
+
+def is_broken(error: BaseException) -> bool:
+    """True when the connection is unusable and the outcome of what was in flight is unknown."""
+    return isinstance(error, _BROKEN)
+
+
+def is_rolled_back(error: BaseException) -> bool:
+    """True when the server certainly rolled back and a retry makes sense."""
+    return isinstance(error, _ROLLED_BACK)
+
+
+async def connect(target: Target, *, timeout_s: float, command_timeout_s: float | None) -> asyncpg.Connection:
+    """Open one connection and check that the server can hold a log.
+
+    Raises:
+        LogUnavailable: no server, no such database, or no permission.
+        PostgresTooOld: the server's major version is below 14.
+    """
+    arguments: dict[str, Any] = {"dsn": target} if isinstance(target, str) else dict(target)
+    try:
+        connection = await asyncpg.connect(
+            **arguments, timeout=timeout_s, command_timeout=command_timeout_s, server_settings=_SESSION
+        )
+    except (*_BROKEN, asyncpg.PostgresError, ValueError) as error:
+        raise unavailable(error) from error
+    major = connection.get_server_version().major
+    if major < OLDEST_MAJOR:
+        await connection.close()
+        raise PostgresTooOld(
+            f"Postgres {major} is too old: agentlog needs {OLDEST_MAJOR} or newer",
+            hint="upgrade the server, or open without a URL to use the embedded one",
+            major=major,
+        )
+    return connection
+
+
+_SESSION = {
+    "application_name": "agentlog",
+    "timezone": "UTC",
+    "default_transaction_isolation": "read committed",
+    "lock_timeout": "30s",
+    "idle_in_transaction_session_timeout": "60s",
+}
+
+
+def unavailable(error: BaseException) -> LogUnavailable:
+    """Return the error users see when Postgres cannot be used. Says why, never the DSN."""
+    reason = str(error).strip() or type(error).__name__
+    return LogUnavailable(
+        f"Postgres cannot be used: {type(error).__name__}: {reason}",
+        hint="nothing was appended; check that the server runs and that the URL and user are right",
+    )
+
+
+def translate(error: asyncpg.PostgresError) -> Exception:
+    """Return the agentlog error for a refusal of the append function, or the error itself."""
+    if error.sqlstate == OTHER_WRITER_SET:
+        return ProjectionMismatch(
+            f"this log stands at {error.args[0]}",
+            hint="another process migrated or restored it; open it again with the same release",
+        )
+    if isinstance(error, (asyncpg.UndefinedTableError, asyncpg.UndefinedFunctionError, asyncpg.UndefinedColumnError)):
+        return SchemaMismatch(
+            f"the database schema is not what this release needs: {error.args[0]}",
+            hint="run `agentlog schema verify`, then `agentlog schema migrate`",
+        )
+    return error

@@ -1,0 +1,67 @@
+"""SQL texts by name: `Statements("agentlog").read_page` is queries/read_page.sql for that schema.
+
+Only a checked schema name, the gate's key and registered projections' statements are ever put into
+a text. Values travel as parameters.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Sequence
+from functools import cache
+from importlib.resources import files
+
+from eventlog.errors import BadIdentifier
+from eventlog.projection import InlineProjection
+
+_SCHEMA = re.compile(r"[a-z][a-z0-9_]{0,47}\Z")
+
+
+def check_schema(name: str) -> str:
+    """Return a schema name that needs no quoting, or raise BadIdentifier."""
+    if not _SCHEMA.match(name) or name.startswith("pg_") or name in ("public", "information_schema"):
+        raise BadIdentifier(
+            f"schema {name!r} must match [a-z][a-z0-9_]*, have at most 48 characters, "
+            "and be neither public, information_schema nor pg_…"
+        )
+    return name
+
+
+@cache
+def text(folder: str, name: str) -> str:
+    """Return the text of `<folder>/<name>.sql` of this package."""
+    return (files("eventlog.postgres") / folder / f"{name}.sql").read_text()
+
+
+def gate_key(schema: str) -> int:
+    """Advisory lock key of a log: positions of one schema are given out under this lock."""
+    digest = hashlib.sha256(b"agentlog gate " + schema.encode()).digest()
+    return int.from_bytes(digest[:8], "big", signed=True)
+
+
+def functions_sql(schema: str, projections: Sequence[InlineProjection]) -> str:
+    """Return the text that makes the append functions, with the projections' upserts inside."""
+    upserts = "\n\n".join(projection.upsert_sql.rstrip().rstrip(";") + ";" for projection in projections)
+    return "\n".join(
+        text("functions", name)
+        .replace("{upserts}", upserts)
+        .replace("{gate}", str(gate_key(schema)))
+        .replace("{schema}", schema)
+        for name in ("append", "append_one")
+    )
+
+
+class Statements:
+    """The queries of this package for one schema, each by its file name."""
+
+    def __init__(self, schema: str) -> None:
+        self.schema = check_schema(schema)
+
+    def __getattr__(self, name: str) -> str:
+        try:
+            statement = text("queries", name).replace("{schema}", self.schema)
+        except FileNotFoundError:
+            raise AttributeError(f"no statement queries/{name}.sql") from None
+        setattr(self, name, statement)
+        return statement
