@@ -71,7 +71,7 @@ def encode_json(text: bytes) -> Payload:
         BadPayload: not UTF-8, not JSON, or NaN/Infinity (which are not JSON).
     """
     try:
-        text.decode()
+        characters = text.decode()
     except UnicodeDecodeError as error:
         raise BadPayload(f"data is not UTF-8: {error.reason} at byte {error.start}") from error
     try:
@@ -83,7 +83,8 @@ def encode_json(text: bytes) -> Payload:
     except (msgspec.DecodeError, RecursionError):
         pass  # not strict: the slower, laxer parser below decides whether it is JSON at all
     try:
-        json.loads(text, parse_constant=_refuse_constant)
+        # Characters, not bytes: given bytes, `json` takes a BOM or NULs for another encoding.
+        json.loads(characters, parse_constant=_refuse_constant)
     except RecursionError:
         _check_brackets(text)
     except ValueError as error:
@@ -104,7 +105,7 @@ def decode_payload(line: bytes | msgspec.Raw, encoding: str | None) -> Any:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         pass
     try:
-        return json.loads(text)
+        return json.loads(text.decode())
     except (ValueError, RecursionError) as error:
         raise BadPayload(f"stored data cannot be decoded: {error}") from error
 
@@ -127,10 +128,10 @@ def _as_base64(text: bytes) -> Payload:
 
 def _encode_surrogates(value: Any) -> bytes:
     """Encode through the standard library, which writes lone surrogates as escapes."""
-    plain = msgspec.to_builtins(value, str_keys=True)
     try:
+        plain = msgspec.to_builtins(value, str_keys=True)
         return json.dumps(plain, separators=(",", ":"), allow_nan=False).encode()
-    except (ValueError, RecursionError) as error:
+    except (TypeError, ValueError, RecursionError) as error:
         raise BadPayload(f"data cannot be encoded as JSON: {error}") from error
 
 

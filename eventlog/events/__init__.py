@@ -1,0 +1,194 @@
+"""The vocabulary: every kind of event, from its name to its struct and back. No folds, no I/O.
+
+The log never imports this; it carries events of any type. Reference: docs/reference/events.md.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, get_args
+
+import msgspec
+from msgspec import Raw
+
+from eventlog.envelope import NewEvent, StreamId, new_event
+from eventlog.errors import BadInput, BadPayload
+from eventlog.events.archive import ArchiveEvent, GenerationStarted
+from eventlog.events.conversation import (
+    ConversationCompacted,
+    ConversationEvent,
+    MessageAppended,
+    SummaryRecorded,
+    Usage,
+)
+from eventlog.events.fields import NULL
+from eventlog.events.plan import PlanEvent, Todo, TodosReplaced
+from eventlog.events.queue import ItemCancelled, ItemClaimed, ItemCompleted, ItemEnqueued, QueueEvent
+from eventlog.events.session import (
+    RecordKept,
+    SessionCreated,
+    SessionDeleted,
+    SessionEnded,
+    SessionEvent,
+    SessionUpdated,
+)
+from eventlog.events.upcast import UPCASTERS, upcast
+from eventlog.payload import encode_payload, exact_json
+from eventlog.strict import strict_json
+
+__all__ = [
+    "EVENT_TYPES",
+    "NULL",
+    "QUEUE_ITEM",
+    "SCHEMAS",
+    "SESSION",
+    "AgentEvent",
+    "ArchiveEvent",
+    "ConversationCompacted",
+    "ConversationEvent",
+    "GenerationStarted",
+    "ItemCancelled",
+    "ItemClaimed",
+    "ItemCompleted",
+    "ItemEnqueued",
+    "MessageAppended",
+    "PlanEvent",
+    "QueueEvent",
+    "RecordKept",
+    "SessionCreated",
+    "SessionDeleted",
+    "SessionEnded",
+    "SessionEvent",
+    "SessionUpdated",
+    "SummaryRecorded",
+    "Todo",
+    "TodosReplaced",
+    "UnknownEvent",
+    "Usage",
+    "decode_event",
+    "event_type",
+    "new",
+    "raw",
+]
+
+# Stream kinds.
+SESSION = "session"
+QUEUE_ITEM = "queue_item"
+
+AgentEvent = SessionEvent | ConversationEvent | ArchiveEvent | QueueEvent | PlanEvent
+
+
+class UnknownEvent(msgspec.Struct, frozen=True):
+    """An event this release cannot read: kept exactly, folded as nothing.
+
+    `reason` is for people: an unknown type, a newer schema, data of another shape.
+    """
+
+    type: str
+    schema: int
+    reason: str
+
+
+def event_type(event: type[Any]) -> str:
+    """Return the name an event class has in the log: `MessageAppended` is `message_appended`."""
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", event.__name__).lower()
+
+
+EVENT_TYPES: dict[str, type[Any]] = {event_type(kind): kind for kind in get_args(AgentEvent)}
+
+# The schema each type is written with; 1 unless its shape ever changed.
+SCHEMAS: dict[str, int] = dict.fromkeys(EVENT_TYPES, 1)
+
+_TYPE_OF = {kind: name for name, kind in EVENT_TYPES.items()}
+_DECODE = {name: msgspec.json.Decoder(kind).decode for name, kind in EVENT_TYPES.items()}
+
+
+def decode_event(
+    type: str, schema: int, data: bytes | Raw, encoding: str | None
+) -> AgentEvent | UnknownEvent:
+    type: str, schema: int, data: bytes | Raw, encoding: str | None
+) -> AgentEvent | UnknownEvent:
+    """Return the event of a payload. Total: what cannot be read is an UnknownEvent.
+
+    A payload with an `encoding` is read as strict JSON (see `eventlog.strict`): good for folds,
+    not the exact text. `Event.value` has that.
+    """
+    decode = _DECODE.get(type)
+    if decode is None:
+        return UnknownEvent(type, schema, "this release does not know the type")
+    try:
+        if encoding is not None:
+            data = strict_json(exact_json(bytes(data), encoding))
+        if schema != SCHEMAS[type]:
+            data = upcast(type, schema, data, SCHEMAS[type], UPCASTERS)
+        return decode(data)  # type: ignore[no-any-return]
+    except KeyError:
+        return UnknownEvent(type, schema, f"this release knows schema {SCHEMAS[type]}")
+    except (ValueError, RecursionError) as error:
+        return UnknownEvent(type, schema, str(error))
+
+
+def raw(value: Any) -> Raw:
+    """Return a Python value as the verbatim JSON that fields such as `content` take.
+
+    Raises:
+        BadPayload: see `payload.encode_payload`.
+    """
+    return Raw(exact_json(*encode_payload(value)))
+
+
+def new(
+    stream: StreamId,
+    event: AgentEvent,
+    *,
+    id: str,
+    meta: bytes = b"{}",
+    occurred_at: str | None = None,
+) -> NewEvent:
+    """Encode and hash `event`, having read it back: what folds cannot read is refused here.
+
+    Raises:
+        BadPayload: a field has another type or is out of range, a Raw is not one JSON value,
+            or a cost is not finite.
+        BadInput: `event` is none of EVENT_TYPES.
+        BadIdentifier, EventTooLarge: see `envelope.new_event`.
+    """
+    name = _TYPE_OF.get(event.__class__)
+    if name is None:
+        raise BadInput(
+            f"{event.__class__.__name__} is no event", hint="see docs/reference/events.md for those there are"
+        )
+    schema = SCHEMAS[name]
+    if isinstance(event, MessageAppended) and event.cost is not None and not event.cost.is_finite():
+        raise BadPayload(f"cost of {name} is {event.cost}, which is no amount")
+
+    def make(data: Any) -> NewEvent:
+        return new_event(stream, name, data, id=id, schema=schema, meta=meta, occurred_at=occurred_at)
+
+    try:
+        made = make(event)
+        # Raws are copied unread. That they come back equal shows each is one JSON value that did
+        # not run into the next field; reading back costs about a microsecond.
+        if made.encoding is None and decode_event(name, schema, made.data, None) == event:
+            return made
+    except BadPayload:
+        pass  # the pass over its fields below accepts it, or says which of them is wrong
+    made = make(Raw(_field_by_field(name, event)))
+    read = decode_event(name, schema, made.data, made.encoding)
+    if isinstance(read, UnknownEvent):
+        raise BadPayload(f"{name} would not be readable: {read.reason}")
+    return made
+
+
+def _field_by_field(name: str, event: AgentEvent) -> bytes:
+    """Encode each field by itself: the slow way, for lone surrogates and Raws with white space."""
+    parts = []
+    for field in msgspec.structs.fields(event):
+        value = getattr(event, field.name)
+        if value is field.default:
+            continue
+        try:
+            parts.append(b'"%b":%b' % (field.encode_name.encode(), bytes(raw(value))))
+        except BadPayload as error:
+            raise BadPayload(f"{field.name} of {name}: {error}") from error
+    return b"{%b}" % b",".join(parts)
