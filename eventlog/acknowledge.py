@@ -1,0 +1,166 @@
+"""Between commit and acknowledgement: bring committed batches to the segment, then tell the callers.
+
+Invariant: told ⊆ synced ⊆ committed. A caller with durability "both" is told after its events are
+synced here; when they cannot be, it gets NotMirrored with its receipt, and further appends are
+refused before their commit until the segment has caught up again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from eventlog.batch import Pending
+from eventlog.clock import Clock
+from eventlog.command import Receipt
+from eventlog.errors import AgentlogError, MirrorUnavailable, NotMirrored
+from eventlog.mirror import Mirror
+from eventlog.segment.store import Block
+
+BATCHES_MAX = 4
+HEAL_INTERVAL_S = 0.5
+
+
+class Committed(NamedTuple):
+    """What Postgres has committed: the block to write (None: copy from Postgres), and who waits."""
+
+    last_position: int
+    block: Block | None
+    waiting: Sequence[tuple[Pending, Receipt]]
+
+
+class Acknowledger:
+    """Brings committed batches to the mirror in order and resolves their callers' futures."""
+
+    def __init__(self, mirror: Mirror, clock: Clock) -> None:
+        self.mirror = mirror
+        self.trouble: BaseException | None = None
+        self._clock = clock
+        self._queue: asyncio.Queue[Committed | None] = asyncio.Queue(BATCHES_MAX)
+        self._busy = False
+        self._healed_at = 0.0
+        self._task = asyncio.create_task(self._run(), name="agentlog-acknowledger")
+
+    @property
+    def idle(self) -> bool:
+        return not self._busy and self._queue.empty()
+
+    def now(self, committed: Committed) -> bool:
+        """Write, sync and tell in this very call: what a lone agent waits for. False: not possible."""
+        if committed.block is None or self.trouble is not None or not self.idle:
+            return False
+        try:
+            if not self.mirror.write_now(committed.block):
+                return False
+        except (OSError, AgentlogError) as error:
+            self._fail([committed], error)
+            return True
+        tell(committed.waiting)
+        return True
+
+    async def put(self, committed: Committed) -> None:
+        """Hand over a committed batch; waits while the mirror is several batches behind."""
+        for pending, receipt in committed.waiting:
+            if not pending.wait_for_mirror:
+                resolve(pending, receipt)
+        await self._queue.put(committed)
+
+    async def close(self) -> None:
+        """Acknowledge what is committed, then stop."""
+        await self._queue.put(None)
+        await self._task
+
+    async def heal(self, head_position: int) -> None:
+        """Try to bring a failed mirror level with Postgres; at most twice a second.
+
+        Raises MirrorUnavailable, with the cause, while that is not possible.
+        """
+        if self.trouble is None:
+            return
+        now = self._clock.monotonic()
+        if now - self._healed_at >= HEAL_INTERVAL_S:
+            self._healed_at = now
+            try:
+                await self.mirror.reopen()
+                await self.mirror.catch_up(head_position)
+            except (OSError, AgentlogError) as error:
+                self.trouble = error
+            else:
+                self.trouble = None
+                return
+        raise MirrorUnavailable(
+            f"the local segments cannot be written: {self.trouble}",
+            hint="nothing was appended; free disk space or check the disk, then append again",
+        ) from self.trouble
+
+    async def _run(self) -> None:
+        while True:
+            first = await self._queue.get()
+            if first is None:
+                return
+            self._busy = True
+            group = [first]
+            while not self._queue.empty():
+                following = self._queue.get_nowait()
+                if following is None:
+                    self._queue.put_nowait(None)
+                    break
+                group.append(following)
+            try:
+                await self._write(group)
+            except (OSError, AgentlogError) as error:
+                self._fail(group, error)
+            else:
+                for committed in group:
+                    tell(committed.waiting)
+            finally:
+                self._busy = False
+
+    async def _write(self, group: Sequence[Committed]) -> None:
+        if self.trouble is not None:
+            raise self.trouble
+        blocks = [committed.block for committed in group if committed.block is not None]
+        if blocks:
+            await self.mirror.write(blocks)
+        if any(committed.block is None for committed in group):
+            await self.mirror.catch_up(max(committed.last_position for committed in group))
+
+    def _fail(self, group: Sequence[Committed], error: BaseException) -> None:
+        self.trouble = error
+        for committed in group:
+            for pending, receipt in committed.waiting:
+                if pending.wait_for_mirror:
+                    refuse(
+                        pending,
+                        NotMirrored(
+                            f"Postgres has positions {receipt.first_position} to {receipt.last_position},"
+                            f" the local segments do not: {error}",
+                            hint="do not append them again; further appends are refused until the copy is level",
+                            receipt=receipt,
+                        ),
+                    )
+                else:
+                    resolve(pending, receipt)
+
+
+def tell(waiting: Sequence[tuple[Pending, Receipt]]) -> None:
+    """Acknowledge: resolve each caller's future with its receipt."""
+    for pending, receipt in waiting:
+        resolve(pending, receipt)
+
+
+def resolve(pending: Pending, receipt: Receipt) -> None:
+    """Resolve one caller and those that sent the same idempotency key behind it."""
+    if not pending.future.done():
+        pending.future.set_result(receipt)
+    for follower in pending.followers:
+        resolve(follower, Receipt(receipt.first_position, receipt.last_position, receipt.versions, receipt.time, True))
+
+
+def refuse(pending: Pending, error: BaseException) -> None:
+    """Fail one caller; those behind it with the same key get the same answer."""
+    if not pending.future.done():
+        pending.future.set_exception(error)
+    for follower in pending.followers:
+        refuse(follower, error)

@@ -1,0 +1,254 @@
+"""Form one append batch from waiting commands: check, fold, number, group. Pure, no I/O.
+
+The writer knows each stream at some version, with the states its inline projections had there. A
+batch is built on that knowledge and says so (the stamp); the append function refuses what turns
+out to be stale. Commands that touch the same streams form a *group*, refused or accepted as one,
+because the rows folded for a stream count all of the group's commands on it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from eventlog.command import Command, Receipt
+from eventlog.envelope import NewEvent, StreamId
+from eventlog.projection import InlineProjection
+
+_encode = msgspec.json.Encoder().encode
+_NUL = re.compile(rb"(?<!\\)((?:\\\\)*)\\u0000")
+
+
+class StreamState:
+    """A stream as the writer knows it: id, version, and each projection's state there."""
+
+    __slots__ = ("confirmed", "id", "states", "version")
+
+    def __init__(self, id: int | None, version: int, states: Sequence[Any], confirmed: int) -> None:
+        self.id = id
+        self.version = version
+        self.states = states
+        # The tick at which Postgres was last asked; commands that came later may know better.
+        self.confirmed = confirmed
+
+
+class Pending:
+    """A command waiting for its verdict."""
+
+    __slots__ = ("attempts", "bytes", "command", "followers", "future", "maybe_sent", "streams", "tick", "wait_for_mirror")
+
+    def __init__(self, command: Command, future: asyncio.Future[Receipt], tick: int, wait_for_mirror: bool) -> None:
+        self.command = command
+        self.future = future
+        self.tick = tick
+        self.wait_for_mirror = wait_for_mirror
+        self.streams = tuple(dict.fromkeys([event.stream for event in command.events] + list(command.expected)))
+        self.bytes = sum(len(event.data) + len(event.meta) for event in command.events)
+        self.maybe_sent = False  # a commit with it inside lost its answer
+        self.attempts = 0  # how often the server rolled it back for reasons of its own
+        self.followers: list[Pending] = []  # the same idempotency key, in the same batch
+
+
+class Slot:
+    """A stream inside the batch: where it started (the stamp) and where it has got to."""
+
+    __slots__ = ("base", "group", "id", "index", "states", "stream", "version")
+
+    def __init__(self, stream: StreamId, index: int, base: StreamState) -> None:
+        self.stream = stream
+        self.index = index  # 1-based, as the append function counts
+        self.group = index
+        self.base = base
+        self.id = base.id
+        self.version = base.version
+        self.states = list(base.states)
+
+
+class Row:
+    """One projection row to be written: the newest state, and the events that made it."""
+
+    __slots__ = ("first", "last", "slot", "state", "version")
+
+    def __init__(self, slot: Slot, first: int) -> None:
+        self.slot = slot
+        self.first = first
+        self.last = first
+        self.version = 0
+        self.state: Any = None
+
+
+class Batch:
+    """Commands in one append: the slots, the events with their versions, the rows."""
+
+    def __init__(self) -> None:
+        self.entries: list[tuple[Pending, int, int]] = []  # command, ordinal of its first event, its slot
+        self.slots: list[Slot] = []
+        self.events: list[NewEvent] = []
+        self.event_slots: list[Slot] = []
+        self.versions: list[int] = []
+        self.rows: dict[str, dict[Any, Row]] = {}
+        self.keys: dict[tuple[str, str], tuple[Pending, int]] = {}
+        self.deferred: list[Pending] = []  # must wait for the verdict of something before them
+        self.doubtful: list[Pending] = []  # an expected version differs; Postgres must be asked first
+        self.conflicts: list[tuple[Pending, StreamId, int, int]] = []  # (…, expected, actual)
+        self._by_stream: dict[StreamId, Slot] = {}
+
+    def rows_json(self) -> str:
+        """The projection rows as the append function takes them.
+
+        Text columns cannot hold NUL: it becomes U+FFFD here, and here alone; the log stays exact.
+        """
+        tables = []
+        for name, rows in self.rows.items():
+            parts = [
+                b'{"s":%d,"f":%d,"l":%d,"version":%d,%b'
+                % (row.slot.index, row.first, row.last, row.version, _encode(row.state)[1:])
+                for row in rows.values()
+            ]
+            tables.append(b'"%b":[%b]' % (name.encode(), b",".join(parts)))
+        text = b"{%b}" % b",".join(tables)
+        if b"\\u0000" in text:
+            text = _NUL.sub(rb"\1\\ufffd", text)
+        return text.decode()
+
+    def slot(self, stream: StreamId, known: Mapping[StreamId, StreamState], blank: Callable[[str], Sequence[Any]]) -> Slot:
+        slot = self._by_stream.get(stream)
+        if slot is None:
+            base = known.get(stream) or StreamState(None, 0, blank(stream.kind), 0)
+            slot = Slot(stream, len(self.slots) + 1, base)
+            self._by_stream[stream] = slot
+            self.slots.append(slot)
+        return slot
+
+    def version_of(self, stream: StreamId, known: Mapping[StreamId, StreamState]) -> tuple[int, int, bool]:
+        """(version, tick it was confirmed at, changed in this batch) of a stream."""
+        slot = self._by_stream.get(stream)
+        if slot is not None:
+            return slot.version, slot.base.confirmed, slot.version != slot.base.version
+        base = known.get(stream)
+        return (base.version, base.confirmed, False) if base else (0, 0, False)
+
+
+class FoldFailed(Exception):
+    """A projection broke its promise to be total. Fails its command, nothing else."""
+
+    def __init__(self, pending: Pending, error: Exception) -> None:
+        super().__init__(str(error))
+        self.pending = pending
+        self.error = error
+
+
+def form_batch(
+    waiting: Iterable[Pending],
+    known: Mapping[StreamId, StreamState],
+    folds: Mapping[str, Sequence[InlineProjection]],
+) -> Batch:
+    """Form a batch from `waiting`, in order, on the streams as they are known.
+
+    Args:
+        known: streams by identity; an absent one is believed new.
+        folds: inline projections by stream kind.
+    Raises:
+        FoldFailed: an `evolve` raised; form again without that command.
+    """
+    batch = Batch()
+    blocked: set[StreamId] = set()
+
+    def blank(kind: str) -> Sequence[Any]:
+        return (None,) * len(folds.get(kind, ()))
+
+    for pending in waiting:
+        # Commands on one stream keep their order: whoever follows one that waits, waits too.
+        if not blocked.isdisjoint(pending.streams):
+            batch.deferred.append(pending)
+            blocked.update(pending.streams)
+            continue
+        verdict = _judge(batch, pending, known)
+        if verdict is not None:
+            verdict.append(pending)
+            blocked.update(pending.streams)
+            continue
+        if batch.conflicts and batch.conflicts[-1][0] is pending:
+            continue
+        key = pending.command.idempotency_key
+        if key is not None:
+            owner = (pending.streams[0].tenant, key)
+            first = batch.keys.get(owner)
+            if first is not None:
+                first[0].followers.append(pending)
+                continue
+            batch.keys[owner] = (pending, len(batch.events) + 1)
+        _add(batch, pending, known, folds, blank)
+    return batch
+
+
+def _judge(batch: Batch, pending: Pending, known: Mapping[StreamId, StreamState]) -> list[Pending] | None:
+    """Compare expected versions. None: go on (or it is in `conflicts`); else the list to wait in."""
+    for stream, expected in pending.command.expected.items():
+        version, confirmed, changed = batch.version_of(stream, known)
+        if version == expected:
+            continue
+        if changed:
+            return batch.deferred
+        if confirmed <= pending.tick:
+            return batch.doubtful
+        batch.conflicts.append((pending, stream, expected, version))
+        return None
+    return None
+
+
+def _add(
+    batch: Batch,
+    pending: Pending,
+    known: Mapping[StreamId, StreamState],
+    folds: Mapping[str, Sequence[InlineProjection]],
+    blank: Callable[[str], Sequence[Any]],
+) -> None:
+    first_ordinal = len(batch.events) + 1
+    slots = [batch.slot(stream, known, blank) for stream in pending.streams]
+    if len(slots) > 1:
+        _join(batch, slots)
+    for event in pending.command.events:
+        slot = slots[0] if len(slots) == 1 else batch.slot(event.stream, known, blank)
+        slot.version += 1
+        batch.events.append(event)
+        batch.event_slots.append(slot)
+        batch.versions.append(slot.version)
+        try:
+            _fold(batch, slot, event, folds.get(event.stream.kind, ()))
+        except Exception as error:
+            raise FoldFailed(pending, error) from error
+    batch.entries.append((pending, first_ordinal, slots[0].index))
+
+
+def _fold(batch: Batch, slot: Slot, event: NewEvent, projections: Sequence[InlineProjection]) -> None:
+    for number, projection in enumerate(projections):
+        if event.type not in projection.types:
+            continue
+        before = slot.states[number]
+        after = projection.evolve(before, event, slot.version)
+        if after is before:
+            continue
+        slot.states[number] = after
+        rows = batch.rows.setdefault(projection.name, {})
+        identity = (slot.index, *[getattr(after, name) for name in projection.row_key])
+        row = rows.get(identity)
+        if row is None:
+            row = rows[identity] = Row(slot, len(batch.events))
+        row.last = len(batch.events)
+        row.version = slot.version
+        row.state = after
+
+
+def _join(batch: Batch, slots: Sequence[Slot]) -> None:
+    """Make one group of all groups these slots are in."""
+    groups = {slot.group for slot in slots}
+    if len(groups) > 1:
+        lowest = min(groups)
+        for slot in batch.slots:
+            if slot.group in groups:
+                slot.group = lowest

@@ -1,0 +1,70 @@
+"""What callers hand to the log, and what they get back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import msgspec
+
+from eventlog.envelope import NewEvent, StreamId, check_text
+from eventlog.errors import BadInput
+from eventlog.settings import DURABILITIES
+
+MAX_EVENTS_PER_COMMAND = 10_000
+MAX_IDEMPOTENCY_KEY_BYTES = 512
+
+
+class Command(msgspec.Struct, frozen=True):
+    """Events to append together: all of them or none, contiguous, in this order.
+
+    Attributes:
+        events: 1 to 10,000 events, on one stream or several of one tenant.
+        expected: exact version a stream must have before; 0 means the stream must not exist.
+            Streams that are not named may be anywhere. A stream may be named without being
+            written to.
+        idempotency_key: a repeat within the key's lifetime returns the first Receipt, whatever
+            the events; at most 512 bytes.
+        durability: "both" or "postgres" for this command alone; None takes the log's setting.
+    """
+
+    events: Sequence[NewEvent]
+    expected: Mapping[StreamId, int] = msgspec.field(default_factory=dict)
+    idempotency_key: str | None = None
+    durability: str | None = None
+
+    def check(self) -> None:
+        """Raise BadInput when the command could never be appended. Nothing is written."""
+        if not 1 <= len(self.events) <= MAX_EVENTS_PER_COMMAND:
+            raise BadInput(f"a command has {len(self.events)} events and must have 1 to {MAX_EVENTS_PER_COMMAND:,}")
+        for stream, version in self.expected.items():
+            if not isinstance(version, int) or version < 0:
+                raise BadInput(f"expected version {version!r} of {stream} must be 0 (no stream) or more")
+        if self.idempotency_key is not None:
+            check_text(self.idempotency_key, "idempotency key", MAX_IDEMPOTENCY_KEY_BYTES)
+        if self.durability is not None and self.durability not in DURABILITIES:
+            raise BadInput(f"durability {self.durability!r} must be one of {', '.join(DURABILITIES)}")
+
+
+class Receipt(msgspec.Struct, frozen=True):
+    """Proof that a command stands in the log.
+
+    Attributes:
+        first_position, last_position: where its events stand, contiguous.
+        versions: of each stream written to, the version of the command's last event on it.
+        time: when the log accepted it, RFC 3339.
+        duplicate: True when an earlier command with this idempotency key is meant.
+    """
+
+    first_position: int
+    last_position: int
+    versions: dict[StreamId, int]
+    time: str
+    duplicate: bool = False
+
+
+class Head(msgspec.Struct, frozen=True):
+    """Where the log stands: its last position (0: empty), that event's time, and the chain there."""
+
+    position: int
+    time: str
+    chain: bytes

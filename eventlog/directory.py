@@ -1,0 +1,135 @@
+"""The data directory: what lies where, and the small file that says whose it is.
+
+    <data>/agentlog.json     format, the directory's own id, the log's id
+    <data>/segments/         the local copy of the log (docs/formats/segment.md)
+    <data>/quarantine/       bytes that were cut or refused, never deleted
+    <data>/postgres/         the embedded server's cluster, when there is one
+    <data>/archive/          Parquet files, all rebuildable
+"""
+
+from __future__ import annotations
+
+import os
+import uuid
+from pathlib import Path
+
+import msgspec
+
+from eventlog.errors import BadInput, CopiesDisagree, Damaged, FormatTooNew
+from eventlog.io import Io
+
+FORMAT = 1
+NAME = "agentlog.json"
+
+
+class DirectoryFile(msgspec.Struct, kw_only=True):
+    """Contents of agentlog.json."""
+
+    format: int
+    id: uuid.UUID
+    log_id: uuid.UUID | None = None
+
+
+class DataDirectory:
+    """A data directory on this host. Making one creates it, 0700."""
+
+    def __init__(self, path: Path, io: Io) -> None:
+        self.path = path
+        self._io = io
+        try:
+            path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._file = self._read() or self._create()
+        except OSError as error:
+            raise BadInput(
+                f"data directory {path} cannot be used: {error.strerror}",
+                hint="give a directory this user can write to",
+                path=str(path),
+            ) from error
+
+    @property
+    def id(self) -> uuid.UUID:
+        return self._file.id
+
+    @property
+    def segments(self) -> Path:
+        return self.path / "segments"
+
+    @property
+    def quarantine(self) -> Path:
+        return self.path / "quarantine"
+
+    @property
+    def archive(self) -> Path:
+        return self.path / "archive"
+
+    @property
+    def log_id(self) -> uuid.UUID | None:
+        return self._file.log_id
+
+    def belongs_to(self, log_id: uuid.UUID) -> None:
+        """Tie the directory to a log, once; refuse another log for ever after."""
+        if self._file.log_id is None:
+            self._write(DirectoryFile(format=FORMAT, id=self._file.id, log_id=log_id))
+        elif self._file.log_id != log_id:
+            raise CopiesDisagree(
+                f"data directory {self.path} holds log {self._file.log_id}, Postgres holds log {log_id}",
+                hint="give the database this directory was made with, or another directory",
+                first_position=1,
+                last_position=None,
+                where=str(self.path),
+            )
+
+    def _read(self) -> DirectoryFile | None:
+        try:
+            text = (self.path / NAME).read_bytes()
+        except FileNotFoundError:
+            return None
+        try:
+            found = msgspec.json.decode(text, type=DirectoryFile)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise Damaged(
+                f"{self.path / NAME} does not read as JSON of this format: {error}",
+                hint="restore that one file; its format is in docs/formats/segment.md",
+                first_position=0,
+                last_position=0,
+                where=str(self.path / NAME),
+            ) from error
+        if found.format > FORMAT:
+            raise FormatTooNew(
+                f"data directory {self.path} has format {found.format}, this release reads up to {FORMAT}",
+                hint="use the newer agentlog that made it; nothing was changed",
+                format=found.format,
+            )
+        return found
+
+    def _create(self) -> DirectoryFile:
+        fresh = DirectoryFile(format=FORMAT, id=uuid.uuid4())
+        self._write(fresh, exclusive=True)
+        found = self._read()  # of several processes that make it at once, the first one's counts
+        assert found is not None
+        return found
+
+    def _write(self, content: DirectoryFile, *, exclusive: bool = False) -> None:
+        """Replace agentlog.json whole and durably; with `exclusive`, only when there is none."""
+        target, temporary = str(self.path / NAME), str(self.path / f"{NAME}.{os.getpid()}")
+        fd = self._io.open(temporary, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600)
+        try:
+            self._io.pwrite(fd, msgspec.json.encode(content) + b"\n", 0)
+            self._io.fsync(fd)
+        finally:
+            self._io.close(fd)
+        if exclusive and self._io.exists(target):
+            self._io.unlink(temporary)
+        elif exclusive:
+            try:
+                os.link(temporary, target)
+            except FileExistsError:
+                pass  # another process was quicker; its file counts
+            self._io.unlink(temporary)
+        else:
+            self._io.rename(temporary, target)
+        directory = self._io.open(str(self.path), os.O_RDONLY)
+        try:
+            self._io.fsync(directory)
+        finally:
+            self._io.close(directory)

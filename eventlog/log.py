@@ -1,0 +1,295 @@
+"""The log: append, read, follow. Wires the pieces of this package together; each does its own work.
+
+    opening   directory.py, postgres/connect.py + migrate.py, segment/, mirror.py
+    append    writer.py → batch.py → postgres/append.py → acknowledge.py → mirror.py
+    reading   local segments as far as they are synced, Postgres beyond
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from eventlog.acknowledge import Acknowledger
+from eventlog.clock import Clock, Ids, SystemClock
+from eventlog.command import Command, Head, Receipt
+from eventlog.directory import DataDirectory
+from eventlog.envelope import Event, StreamId, us_to_time
+from eventlog.errors import BadInput, CopiesDisagree
+from eventlog.io import Io, SystemIo
+from eventlog.mirror import Mirror
+from eventlog.notify import Notifier
+from eventlog.postgres import migrate as schema
+from eventlog.postgres.append import Appender
+from eventlog.postgres.connect import Target, connect
+from eventlog.postgres.reads import PAGE_EVENTS, Reads
+from eventlog.postgres.sql import Statements
+from eventlog.projection import InlineProjection, signature
+from eventlog.segment.store import SegmentStore
+from eventlog.settings import Settings
+from eventlog.subscription import follow
+from eventlog.writer import Writer
+
+STREAM_EVENTS_MAX = 1_000_000
+
+
+class Parts(NamedTuple):
+    """What an open log is made of; `Log.open` builds it."""
+
+    directory: DataDirectory
+    reads: Reads
+    mirror: Mirror
+    acknowledger: Acknowledger
+    writer: Writer
+    notifier: Notifier
+
+
+class Log:
+    """An open log. Use `Log.open`; close it, or use it as an async context manager.
+
+    Attributes:
+        settings, clock, ids: as opened.
+        projections: the inline projections, in table order.
+        reads: read access to Postgres (`await reads.fetch(sql, …)`).
+    """
+
+    def __init__(
+        self, parts: Parts, settings: Settings, projections: Sequence[InlineProjection], clock: Clock
+    ) -> None:
+        self.settings = settings
+        self.projections = projections
+        self.clock = clock
+        self.ids = Ids(clock)
+        self.reads = parts.reads
+        self.directory = parts.directory
+        self._parts = parts
+        self._places = {p.name: (p.kind, n) for _, folds in _by_kind(projections).items() for n, p in enumerate(folds)}
+
+    @classmethod
+    async def open(
+        cls,
+        data: Path,
+        postgres: Target,
+        *,
+        projections: Sequence[InlineProjection],
+        views_sql: Sequence[str] = (),
+        settings: Settings | None = None,
+        migrate: bool = False,
+        io: Io | None = None,
+        clock: Clock | None = None,
+        progress: Callable[[int], None] | None = None,
+    ) -> Log:
+        """Open a log: the data directory's segments and the Postgres schema belong together.
+
+        Recovers after a crash: a torn segment tail is cut (a copy goes to quarantine/), what the
+        segments lack is copied from Postgres before anything is appended.
+
+        Args:
+            migrate: bring the database schema up to this release; otherwise a schema that is not
+                up to date is refused.
+            progress: called with the position reached while missing events are copied.
+        Raises:
+            LogUnavailable, PostgresTooOld, SchemaMismatch, ProjectionMismatch, FormatTooNew,
+            Damaged, CopiesDisagree, BadInput.
+        """
+        settings, io, clock = settings or Settings(), io or SystemIo(), clock or SystemClock()
+        directory = DataDirectory(data, io)
+        await _check_schema(postgres, settings, projections, views_sql, migrate)
+        reads = Reads(postgres, settings, _by_kind(projections))
+        mirror: Mirror | None = None
+        try:
+            head = await reads.head()
+            directory.belongs_to(head["log_id"])
+            mirror = await _open_mirror(directory, reads, settings, io, clock)
+            await compare_heads(mirror.store, reads)
+            await mirror.catch_up(head["position"], progress)
+        except BaseException:
+            if mirror is not None:
+                await mirror.close()
+            await reads.close()
+            raise
+        parts = _start(directory, reads, mirror, postgres, settings, projections, clock, head)
+        return cls(parts, settings, projections, clock)
+
+    async def append(self, command: Command) -> Receipt:
+        """Append a command's events, all or none, and return when they are as durable as asked.
+
+        Raises:
+            Conflict: a stream is not at the expected version; nothing was appended.
+            BadInput: the command can never be appended.
+            LogUnavailable: Postgres is away; nothing was appended.
+            OutcomeUnknown: the commit's answer was lost and Postgres is away; append again with
+                the same event ids or idempotency key.
+            NotMirrored: Postgres has it, the local segment does not; do not append again.
+            MirrorUnavailable: the local disk refuses writes; nothing was appended.
+            Closed: the log was closed.
+        """
+        return await self._parts.writer.submit(command)
+
+    async def state(self, projection: str, stream: StreamId) -> tuple[Any, int]:
+        """Return (state or None, stream version) of an inline projection, for deciding on.
+
+        From memory when this process follows the stream: it may then be behind other processes,
+        which an append with the version as `expected` finds out.
+        """
+        kind, number = self._places[projection]
+        if stream.kind != kind:
+            raise BadInput(f"projection {projection!r} folds streams of kind {kind!r}, not {stream.kind!r}")
+        known = self._parts.writer.known(stream)
+        if known is None:
+            await self._parts.writer.refresh([stream])
+            known = self._parts.writer.known(stream)
+        assert known is not None, "refresh remembers every stream it was asked for"
+        return known.states[number], known.version
+
+    async def reload(self, streams: Sequence[StreamId]) -> None:
+        """Ask Postgres where streams stand: before deciding again after a Conflict."""
+        await self._parts.writer.refresh(streams)
+
+    async def head(self) -> Head:
+        """Where the log stands in Postgres, over all hosts."""
+        row = await self.reads.head()
+        return Head(row["position"], us_to_time(row["time_us"]), row["chain"])
+
+    async def read(self, after: int = 0, until: int | None = None) -> AsyncIterator[Sequence[Event]]:
+        """Yield events with after < position <= until, in order, in blocks; None reads to the head.
+
+        Local segments first, Postgres for what they do not have yet.
+        """
+        end = (await self.head()).position if until is None else until
+        blocks = self.segments.read(after, min(end, self.segments.durable_position))
+        while (block := await asyncio.to_thread(next, blocks, None)) is not None:
+            after = block[-1].position
+            yield block
+        while after < end:
+            page = await self.reads.page(after, end, PAGE_EVENTS)
+            if not page:
+                return
+            after = page[-1].position
+            yield [stored.to_event() for stored in page]
+
+    async def read_stream(self, stream: StreamId, after: int = 0, limit: int | None = None) -> list[Event]:
+        """Events of one stream with version > after, oldest first, at most `limit`."""
+        found = await self.reads.stream(stream, after, STREAM_EVENTS_MAX if limit is None else limit)
+        return [stored.to_event() for stored in found]
+
+    def subscribe(self, after: int = 0) -> AsyncIterator[Event]:
+        """Every event after a position, then every new one as it comes, without end.
+
+        Never misses a position and never repeats one; on a gap it would rather raise Damaged.
+        """
+        return follow(self, after, self._parts.notifier.wait_beyond)
+
+    @property
+    def segments(self) -> SegmentStore:
+        """The local copy."""
+        return self._parts.mirror.store
+
+    async def close(self) -> None:
+        """Append what was submitted, sync, and let everything go. Safe to call twice."""
+        parts = self._parts
+        await parts.notifier.close()
+        await parts.writer.close()
+        await parts.acknowledger.close()
+        await parts.mirror.close()
+        await parts.reads.close()
+
+    async def __aenter__(self) -> Log:
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self.close()
+
+
+def _by_kind(projections: Sequence[InlineProjection]) -> dict[str, Sequence[InlineProjection]]:
+    kinds = dict.fromkeys(p.kind for p in projections)
+    return {kind: tuple(p for p in projections if p.kind == kind) for kind in kinds}
+
+
+async def _check_schema(
+    postgres: Target,
+    settings: Settings,
+    projections: Sequence[InlineProjection],
+    views_sql: Sequence[str],
+    migrate: bool,
+) -> None:
+    connection = await connect(postgres, timeout_s=settings.connect_timeout_s, command_timeout_s=None)
+    try:
+        if migrate:
+            await schema.migrate(connection, settings.schema, projections, views_sql)
+        await schema.check(connection, settings.schema, projections)
+    finally:
+        await connection.close()
+
+
+async def _open_mirror(directory: DataDirectory, reads: Reads, settings: Settings, io: Io, clock: Clock) -> Mirror:
+    rows = await reads.fetch(reads.statements.register_mirror, directory.id, str(directory.segments))
+    witness = rows[0]["durable_position"]
+    log_id = directory.log_id
+    assert log_id is not None, "belongs_to comes first"
+
+    def open_store() -> SegmentStore:
+        return SegmentStore.open(
+            str(directory.segments),
+            log_id=log_id,
+            io=io,
+            clock=clock,
+            settings=settings,
+            durable_witness=witness,
+        )
+
+    return await asyncio.to_thread(Mirror, open_store, reads)
+
+
+async def compare_heads(store: SegmentStore, reads: Reads) -> None:
+    """Refuse when Postgres is behind the segments or tells another history."""
+    head = await reads.head()
+    position = store.head_position
+    chain = None if head["position"] < position else await reads.chain_at(position)
+    if chain == store.head_chain:
+        return
+    raise CopiesDisagree(
+        f"the segments stand at position {position} with chain {store.head_chain.hex()[:16]}…,"
+        f" Postgres at {head['position']} with chain {head['chain'].hex()[:16]}…, and they share no history up to there",
+        hint="Postgres lost commits or another backup was restored: run `agentlog verify`,"
+        " then `agentlog restore postgres` or `agentlog restore segments`",
+        first_position=min(head["position"], position) + 1 if chain is None else 1,
+        last_position=position,
+        where=store.directory,
+    )
+
+
+def _start(
+    directory: DataDirectory,
+    reads: Reads,
+    mirror: Mirror,
+    postgres: Target,
+    settings: Settings,
+    projections: Sequence[InlineProjection],
+    clock: Clock,
+    head: Any,
+) -> Parts:
+    async def open_appender() -> Appender:
+        connection = await connect(
+            postgres, timeout_s=settings.connect_timeout_s, command_timeout_s=settings.command_timeout_s
+        )
+        await compare_heads(mirror.store, reads)
+        appender = Appender(
+            connection,
+            Statements(settings.schema),
+            epoch=head["epoch"],
+            projections=signature(projections),
+            mirror=directory.id,
+            compress_min_bytes=settings.compress_min_bytes,
+            zstd_level=settings.zstd_level,
+            idempotency_ttl_s=settings.idempotency_ttl_s,
+        )
+        await appender.prepare()
+        return appender
+
+    acknowledger = Acknowledger(mirror, clock)
+    writer = Writer(open_appender, reads, acknowledger, _by_kind(projections), settings, clock, head["position"])
+    notifier = Notifier(postgres, settings, writer, reads)
+    return Parts(directory, reads, mirror, acknowledger, writer, notifier)

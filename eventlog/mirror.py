@@ -1,0 +1,139 @@
+"""Keep the local segments level with Postgres: own batches as they commit, others' by copying.
+
+The segment is never ahead of Postgres: only what Postgres has committed is written here. One
+thread does the blocking work; nothing here decides whether a copy is damaged (segment/recovery.py).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+from eventlog.envelope import event_hash
+from eventlog.errors import CopiesDisagree, Damaged
+from eventlog.postgres.reads import Reads, StoredEvent
+from eventlog.segment.store import Block, NotContiguous, SegmentStore
+
+COPY_EVENTS_MAX = 512
+COPY_BYTES_MAX = 4 * 1024 * 1024
+
+
+class Mirror:
+    """The local copy as the writer sees it. `open_store` opens (and reopens) the segments."""
+
+    def __init__(self, open_store: Callable[[], SegmentStore], reads: Reads) -> None:
+        self._open_store = open_store
+        self.store = open_store()
+        self._reads = reads
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="agentlog-mirror")
+
+    @property
+    def durable_position(self) -> int:
+        return self.store.durable_position
+
+    def write_now(self, block: Block) -> bool:
+        """Write and sync one block in this thread. False: it does not fit on, use `write`."""
+        try:
+            self.store.append([block])
+        except NotContiguous:
+            return False
+        self.store.sync()
+        return True
+
+    async def write(self, blocks: Sequence[Block]) -> None:
+        """Return when everything up to the end of `blocks` is written and synced here."""
+        last = blocks[-1].first_position + blocks[-1].count - 1
+        loop = asyncio.get_running_loop()
+        head = await loop.run_in_executor(self._thread, self._append, blocks)
+        if head < last:
+            await self.catch_up(last)
+
+    async def catch_up(self, until: int, progress: Callable[[int], None] | None = None) -> None:
+        """Copy from Postgres what the segments lack up to `until`, and sync.
+
+        Raises:
+            Damaged: a row of Postgres does not match its own hash.
+            CopiesDisagree: its chain does not continue ours.
+        """
+        loop = asyncio.get_running_loop()
+        head = await loop.run_in_executor(self._thread, self.store.refresh)
+        while head < until:
+            page = await self._reads.page(head, until, COPY_EVENTS_MAX)
+            if not page or page[0].position != head + 1:
+                raise Damaged(
+                    f"Postgres lacks position {head + 1}, though its head is {until} or more",
+                    hint="run `agentlog verify`",
+                    first_position=head + 1,
+                    last_position=page[0].position - 1 if page else until,
+                    where="events",
+                )
+            block = _copied(page, self.store.head_chain if self.store.head_position == head else None)
+            if block is not None:
+                head = await loop.run_in_executor(self._thread, self._append, [block])
+            else:
+                head = await loop.run_in_executor(self._thread, self.store.refresh)
+            if progress is not None:
+                progress(head)
+        await loop.run_in_executor(self._thread, self.store.sync)
+
+    async def reopen(self) -> None:
+        """Open the segments afresh after a failed sync: recovery shows what the disk really has."""
+        loop = asyncio.get_running_loop()
+        self.store = await loop.run_in_executor(self._thread, self._open_store)
+
+    async def close(self) -> None:
+        loop = asyncio.get_running_loop()
+        await loop.run_in_executor(self._thread, self.store.close)
+        self._thread.shutdown()
+
+    def _append(self, blocks: Sequence[Block]) -> int:
+        """Append what fits on and sync; return the head. In the mirror's thread."""
+        try:
+            self.store.append(blocks)
+        except NotContiguous as gap:
+            # Another process of this directory has copied ours, or committed before us and is
+            # not written yet; `write` copies what is still missing.
+            head = gap.head_position
+        else:
+            head = blocks[-1].first_position + blocks[-1].count - 1
+        self.store.sync()
+        return head
+
+
+def _copied(page: Sequence[StoredEvent], chain: bytes | None) -> Block | None:
+    """Return the head of a page as one block, hashes checked; None when the chain is not known."""
+    if chain is None:
+        return None
+    before, lines, length = chain, [], 0
+    for stored in page:
+        check_row(stored)
+        chain = stored.chain_from(chain)
+        if stored.chain is not None and stored.chain != chain:
+            raise CopiesDisagree(
+                f"the chain of Postgres at position {stored.position} does not continue the local segments",
+                hint="another history was restored; run `agentlog verify` and see both heads",
+                first_position=stored.position,
+                last_position=None,
+                where="events",
+            )
+        lines.append(stored.line)
+        length += len(lines[-1])
+        if length >= COPY_BYTES_MAX:
+            break
+    return Block(page[0].position, len(lines), b"".join(lines), before, chain)
+
+
+def check_row(stored: StoredEvent) -> None:
+    """Raise Damaged when a row's content does not match its hash."""
+    new = stored.event
+    if new.hash != event_hash(
+        new.stream, new.type, new.schema, new.id, new.occurred_at, new.encoding, new.data, new.meta
+    ):
+        raise Damaged(
+            f"position {stored.position} in Postgres does not match its hash",
+            hint="run `agentlog verify`, then `agentlog repair`",
+            first_position=stored.position,
+            last_position=stored.position,
+            where="events",
+        )

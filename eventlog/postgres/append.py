@@ -1,0 +1,180 @@
+"""The append call: a batch becomes parameters, the result row becomes verdicts.
+
+One round trip for any batch; a lone event on a lone stream takes the scalar function. Sending is
+all this file does: forming batches is batch.py, reacting to verdicts is writer.py.
+"""
+
+from __future__ import annotations
+
+import uuid
+from datetime import timedelta
+from typing import Any
+
+import asyncpg
+import msgspec
+import zstandard
+
+from eventlog.batch import Batch
+from eventlog.envelope import NewEvent, parse_time
+from eventlog.postgres.sql import Statements
+
+
+class Stale(msgspec.Struct, frozen=True):
+    """A stream that was not where the batch believed it: slot index, true id and version."""
+
+    slot: int
+    id: int | None
+    version: int
+
+
+class Duplicate(msgspec.Struct, frozen=True):
+    """A key that was used before: its number in the batch, and where the original stands."""
+
+    key: int
+    first_position: int
+    event_count: int
+
+
+class Appended(msgspec.Struct, frozen=True):
+    """What the append function did with a batch.
+
+    Attributes:
+        first_position: of the first accepted event; the rest follow without gap.
+        time_us: when they were accepted, one time for the whole batch.
+        chain_before, chain_after: the chain around what was accepted.
+        stream_ids: by slot, for accepted groups.
+        refused: groups that were not appended.
+    """
+
+    first_position: int
+    time_us: int
+    chain_before: bytes
+    chain_after: bytes
+    stream_ids: list[int | None]
+    refused: frozenset[int]
+    stale: list[Stale]
+    duplicates: list[Duplicate]
+
+
+class Appender:
+    """Sends batches over one connection. Not safe for concurrent use: one batch is in flight."""
+
+    def __init__(
+        self,
+        connection: asyncpg.Connection,
+        statements: Statements,
+        *,
+        epoch: int,
+        projections: str,
+        mirror: uuid.UUID,
+        compress_min_bytes: int,
+        zstd_level: int,
+        idempotency_ttl_s: float,
+    ) -> None:
+        self.connection = connection
+        self._tail = (epoch, projections, mirror)
+        self._ttl = timedelta(seconds=idempotency_ttl_s)
+        self._compress_min_bytes = compress_min_bytes
+        # One compressor per connection and thread: sharing one between threads crashes.
+        self._compress = zstandard.ZstdCompressor(level=zstd_level).compress
+        self._statements = statements
+        self._many: asyncpg.prepared_stmt.PreparedStatement | None = None
+        self._one: asyncpg.prepared_stmt.PreparedStatement | None = None
+
+    async def prepare(self) -> None:
+        """Prepare both statements, so that the first append costs what the others do."""
+        self._many = await self.connection.prepare(self._statements.append)
+        self._one = await self.connection.prepare(self._statements.append_one)
+
+    async def send(self, batch: Batch, durable_position: int) -> Appended:
+        """Append the batch; the durable position of the mirror travels along as its witness."""
+        assert self._many is not None and self._one is not None, "prepare() comes first"
+        if len(batch.events) == 1 and len(batch.slots) == 1 and not batch.keys:
+            row = await self._one.fetchrow(*self._one_event(batch), *self._tail, durable_position)
+            return _from_one(row)
+        row = await self._many.fetchrow(*self._many_events(batch), *self._tail, durable_position)
+        return _from_many(row)
+
+    def _stored(self, event: NewEvent) -> tuple[bool, bytes]:
+        """(compressed, data) as it goes to Postgres."""
+        data = event.data
+        if len(data) < self._compress_min_bytes:
+            return False, data
+        smaller = self._compress(data)
+        return (True, smaller) if len(smaller) < len(data) else (False, data)
+
+    def _one_event(self, batch: Batch) -> tuple[Any, ...]:
+        event, slot = batch.events[0], batch.slots[0]
+        compressed, data = self._stored(event)
+        return (
+            slot.id,
+            *slot.stream,
+            slot.base.version,
+            event.type,
+            event.schema,
+            event.id,
+            event.occurred_at and parse_time(event.occurred_at),
+            event.encoding,
+            compressed,
+            data,
+            event.meta,
+            event.hash,
+            batch.rows_json(),
+        )
+
+    def _many_events(self, batch: Batch) -> tuple[Any, ...]:
+        slots, events, keys = batch.slots, batch.events, batch.keys
+        stored = [self._stored(event) for event in events]
+        owners = {entry[0]: entry[2] for entry in batch.entries}
+        return (
+            [slot.group for slot in slots],
+            [slot.stream.tenant for slot in slots],
+            [slot.stream.kind for slot in slots],
+            [slot.stream.key for slot in slots],
+            [slot.id for slot in slots],
+            [slot.base.version for slot in slots],
+            [slot.version for slot in slots],
+            [slots[owners[pending] - 1].group for pending, _ in keys.values()],
+            [tenant for tenant, _ in keys],
+            [key for _, key in keys],
+            [ordinal for _, ordinal in keys.values()],
+            [len(pending.command.events) for pending, _ in keys.values()],
+            self._ttl,
+            [slot.index for slot in batch.event_slots],
+            batch.versions,
+            [event.type for event in events],
+            [event.schema for event in events],
+            [event.id for event in events],
+            [event.occurred_at and parse_time(event.occurred_at) for event in events],
+            [event.encoding for event in events],
+            [compressed for compressed, _ in stored],
+            [data for _, data in stored],
+            [event.meta for event in events],
+            b"".join([event.hash for event in events]),
+            batch.rows_json(),
+        )
+
+
+def _from_one(row: asyncpg.Record) -> Appended:
+    first, time_us, before, after, stream_id, stale_version = row
+    stale = [] if stale_version is None else [Stale(1, stream_id, stale_version)]
+    return Appended(
+        first, time_us or 0, before, after or before, [stream_id], frozenset([1] if stale else ()), stale, []
+    )
+
+
+def _from_many(row: asyncpg.Record) -> Appended:
+    stale = zip(row["stale"] or (), row["stale_id"] or (), row["stale_version"] or (), strict=True)
+    duplicates = zip(
+        row["duplicate"] or (), row["duplicate_position"] or (), row["duplicate_count"] or (), strict=True
+    )
+    return Appended(
+        row["first_position"],
+        row["time_us"],
+        row["chain_before"],
+        row["chain_after"],
+        row["stream_ids"],
+        frozenset(row["refused"] or ()),
+        [Stale(*values) for values in stale],
+        [Duplicate(*values) for values in duplicates],
+    )

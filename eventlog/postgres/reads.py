@@ -1,0 +1,195 @@
+"""Reading the log from Postgres: pages of events, streams, states, places. A small pool of its own.
+
+Every read is short; a long snapshot would keep vacuum from cleaning behind busy projections.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+import asyncpg
+import msgspec
+import zstandard
+from msgspec import Raw
+
+from eventlog.batch import StreamState
+from eventlog.command import Receipt
+from eventlog.envelope import (
+    CHAIN_START,
+    Event,
+    NewEvent,
+    Stream,
+    StreamId,
+    chain_hash,
+    encode_line,
+    us_to_time,
+)
+from eventlog.errors import LogUnavailable
+from eventlog.postgres.connect import Target, connect, is_broken, unavailable
+from eventlog.postgres.sql import Statements
+from eventlog.projection import InlineProjection
+from eventlog.settings import Settings
+
+PAGE_EVENTS = 1000
+
+
+class StoredEvent(msgspec.Struct, gc=False):
+    """An event as its row tells it: the parts of its line, its hash, and the chain where kept."""
+
+    event: NewEvent
+    position: int
+    version: int
+    time_us: int
+    chain: bytes | None
+
+    @property
+    def line(self) -> bytes:
+        return encode_line(self.event, self.position, self.version, us_to_time(self.time_us))
+
+    def chain_from(self, previous: bytes) -> bytes:
+        return chain_hash(previous, self.position, self.version, self.time_us, self.event.hash)
+
+    def to_event(self) -> Event:
+        new = self.event
+        return Event(
+            position=self.position,
+            tenant=new.stream.tenant,
+            stream=Stream(new.stream.kind, new.stream.key),
+            version=self.version,
+            type=new.type,
+            schema=new.schema,
+            id=new.id,
+            time=us_to_time(self.time_us),
+            occurred_at=new.occurred_at,
+            encoding=new.encoding,
+            data=Raw(new.data),
+            meta=Raw(new.meta),
+        )
+
+
+class Reads:
+    """Read access to one log in Postgres. Safe for concurrent use; reconnects by itself."""
+
+    def __init__(self, target: Target, settings: Settings, folds: dict[str, Sequence[InlineProjection]]) -> None:
+        self._target = target
+        self._settings = settings
+        self._folds = folds
+        self.statements = Statements(settings.schema)
+        self._idle: list[asyncpg.Connection] = []
+        self._slots = asyncio.Semaphore(settings.read_connections_max)
+        self._decompress = zstandard.ZstdDecompressor().decompress
+
+    def sql(self, text: str) -> str:
+        """Return `text` with `{schema}` replaced by this log's schema."""
+        return text.replace("{schema}", self._settings.schema)
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[asyncpg.Connection]:
+        """Lend a connection; a broken one is dropped and its error becomes LogUnavailable."""
+        async with self._slots:
+            while self._idle and self._idle[-1].is_closed():
+                self._idle.pop()
+            connection = self._idle.pop() if self._idle else await self._connect()
+            try:
+                yield connection
+            except BaseException as error:
+                connection.terminate()
+                if is_broken(error):
+                    raise unavailable(error) from error
+                raise
+            self._idle.append(connection)
+
+    async def _connect(self) -> asyncpg.Connection:
+        return await connect(
+            self._target,
+            timeout_s=self._settings.connect_timeout_s,
+            command_timeout_s=self._settings.command_timeout_s,
+        )
+
+    async def fetch(self, sql: str, *arguments: Any) -> list[asyncpg.Record]:
+        """Run one query, `{schema}` replaced, and return its rows.
+
+        Raises LogUnavailable when Postgres is away; other errors of the server as they are.
+        """
+        async with self.connection() as connection:
+            return await connection.fetch(self.sql(sql), *arguments)
+
+    async def head(self) -> asyncpg.Record:
+        """The head row: log_id, position, time_us, chain, epoch, projections."""
+        rows = await self.fetch(self.statements.head)
+        if not rows:
+            raise LogUnavailable("the log's head row is missing", hint="run `agentlog verify`")
+        return rows[0]
+
+    async def page(self, after: int, until: int, limit: int = PAGE_EVENTS) -> list[StoredEvent]:
+        """Events with after < position <= until, in order, at most `limit`."""
+        return [self._stored(row) for row in await self.fetch(self.statements.read_page, after, until, limit)]
+
+    async def stream(self, stream: StreamId, after: int, limit: int) -> list[StoredEvent]:
+        """Events of one stream with version > after, in order, at most `limit`."""
+        return [self._stored(row) for row in await self.fetch(self.statements.read_stream, *stream, after, limit)]
+
+    async def states(self, streams: Sequence[StreamId], tick: int) -> dict[StreamId, StreamState]:
+        """Versions and projection states of streams, of one moment. Absent streams are absent.
+
+        `tick` becomes the states' `confirmed`: what the caller counted before asking.
+        """
+        columns = [list(column) for column in zip(*streams, strict=True)]
+        async with self.connection() as connection, connection.transaction(isolation="repeatable_read", readonly=True):
+            rows = await connection.fetch(self.statements.find_streams, *columns)
+            found = {StreamId(row["tenant"], row["kind"], row["key"]): (row["id"], row["version"]) for row in rows}
+            loaded: dict[tuple[str, int], Any] = {}
+            for kind in {stream.kind for stream in found}:
+                ids = [id for stream, (id, _) in found.items() if stream.kind == kind]
+                for projection in self._folds.get(kind, ()):
+                    for row in await connection.fetch(self.sql(projection.load_sql), ids):
+                        state = msgspec.json.decode(row["state"], type=projection.state)
+                        loaded[projection.name, row["stream_id"]] = state
+        return {
+            stream: StreamState(
+                id, version, [loaded.get((p.name, id)) for p in self._folds.get(stream.kind, ())], tick
+            )
+            for stream, (id, version) in found.items()
+        }
+
+    async def places(self, first_position: int, count: int, *, duplicate: bool) -> Receipt:
+        """The receipt of `count` events that stand from `first_position` on."""
+        rows = await self.fetch(self.statements.read_places, first_position, first_position + count - 1)
+        versions = {StreamId(row["tenant"], row["kind"], row["key"]): row["version"] for row in rows}
+        time = us_to_time(rows[0]["time_us"])
+        return Receipt(first_position, first_position + count - 1, versions, time, duplicate)
+
+    async def chain_at(self, position: int) -> bytes:
+        """The chain after `position`: the nearest one kept at or before it, folded forward."""
+        if position == 0:
+            return CHAIN_START
+        rows = await self.fetch(self.statements.chain_at, position)
+        kept, chain = (rows[0]["position"], rows[0]["chain"]) if rows else (0, CHAIN_START)
+        while kept < position:
+            page = await self.page(kept, position)
+            if not page:
+                break
+            for stored in page:
+                chain = stored.chain_from(chain)
+            kept = page[-1].position
+        return chain
+
+    async def find(self, stream_ids: Sequence[int], event_ids: Sequence[str]) -> dict[str, int]:
+        """Positions of events that exist, by event id."""
+        rows = await self.fetch(self.statements.find_events, stream_ids, event_ids)
+        return {row["id"]: row["position"] for row in rows}
+
+    def _stored(self, row: asyncpg.Record) -> StoredEvent:
+        (position, tenant, kind, key, version, type, schema, id, time_us, occurred_at, encoding, compressed, data,
+         meta, hash, chain) = row  # fmt: skip
+        if compressed:
+            data = self._decompress(data)
+        new = NewEvent(StreamId(tenant, kind, key), type, schema, id, occurred_at, encoding, data, meta, hash)
+        return StoredEvent(new, position, version, time_us, chain)
+
+    async def close(self) -> None:
+        while self._idle:
+            await self._idle.pop().close()
