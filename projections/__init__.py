@@ -1,0 +1,1 @@
+"""What the events add up to: one pure fold per noun, and its table. No I/O in a fold."""

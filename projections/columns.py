@@ -1,0 +1,44 @@
+"""Fit what events say into what Postgres columns and indexes hold, without ever refusing.
+
+A fold must not raise and its row must not be refused: either would stop the append of an event
+that has every right to be in the log. NUL in text is the writer's business (U+FFFD).
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from decimal import Context, Decimal
+
+from eventlog.envelope import MAX_KEY_BYTES
+
+# Two days inside of what Python can hold, so that no time zone moves them out of it.
+EARLIEST = datetime(1, 1, 3, tzinfo=UTC)
+LATEST = datetime(9999, 12, 29, tzinfo=UTC)
+
+# Sums keep 38 digits, at most 37 of them after the point, and raise nothing: an amount beyond that
+# gives an infinity, which `add_cost` drops. Postgres takes any such number as numeric.
+_MONEY = Context(prec=38, Emin=0, Emax=37, traps=[])
+
+
+def add_cost(total: Decimal, cost: Decimal) -> Decimal:
+    """Return the sum, or `total` where `cost` is no amount (NaN, infinite, over 10^38)."""
+    added = _MONEY.add(total, cost)
+    return added if added.is_finite() else total
+
+
+def moment(time: datetime) -> datetime:
+    """Return the time in UTC, kept within EARLIEST and LATEST."""
+    if time < EARLIEST:
+        return EARLIEST
+    return LATEST if time > LATEST else time.astimezone(UTC)
+
+
+def stream_key(text: str | None) -> str | None:
+    """Return `text` if it can be the key of a stream, else None.
+
+    These columns are indexed, and an index holds no text of any length. What no stream can be
+    called refers to nothing, so nothing is lost but the odd text itself, which the log keeps.
+    """
+    if text is None or not text or "\x00" in text or len(text.encode()) > MAX_KEY_BYTES:
+        return None
+    return text

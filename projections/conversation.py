@@ -1,0 +1,141 @@
+"""What a conversation adds up to: how many messages, tokens and how much money, and where its
+active window begins. The messages themselves stay in the log.
+
+`window_start` is the version of the event that opened the window: 1, or the latest compaction or
+generation start. The window is every message of the stream with that version or a later one, and
+reading from there also gives the compaction, with its summary.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import assert_never
+
+import msgspec
+
+from eventlog.events import (
+    SESSION,
+    ConversationCompacted,
+    GenerationStarted,
+    MessageAppended,
+    SummaryRecorded,
+    Usage,
+)
+from projections.columns import add_cost
+from projections.fold import Fold
+
+
+class Conversation(msgspec.Struct, frozen=True, gc=False):
+    """A row of `conversations`. The only row that an ordinary message writes."""
+
+    message_count: int = 0
+    window_start: int = 1
+    window_message_count: int = 0
+    compaction_count: int = 0
+    last_message_id: str | None = None
+    last_role: str | None = None
+    last_model: str | None = None
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cache_read_tokens: int = 0
+    cache_write_tokens: int = 0
+    reasoning_tokens: int = 0
+    cost: Decimal = Decimal(0)
+
+
+ConversationChange = MessageAppended | ConversationCompacted | GenerationStarted
+
+
+def evolve(conversation: Conversation, event: ConversationChange, version: int) -> Conversation:
+    """Return the conversation after `event`, which has stream version `version`."""
+    match event:
+        case MessageAppended():
+            return _with_message(conversation, event)
+        case ConversationCompacted():
+            return _with_window(conversation, version, conversation.compaction_count + 1)
+        case GenerationStarted():
+            return _with_window(conversation, version, conversation.compaction_count)
+    assert_never(event)
+
+
+def _with_message(was: Conversation, message: MessageAppended) -> Conversation:
+    """Count the message. A sidechain's is paid for as well, but is not the last of the conversation."""
+    usage = message.usage or _NO_USAGE
+    aside = message.sidechain
+    # By position: msgspec.structs.replace takes three times as long, and this runs per message.
+    return Conversation(
+        was.message_count + 1,
+        was.window_start,
+        was.window_message_count + 1,
+        was.compaction_count,
+        was.last_message_id if aside else message.message_id,
+        was.last_role if aside else message.role,
+        was.last_model if aside or message.model is None else message.model,
+        was.input_tokens + usage.input_tokens,
+        was.output_tokens + usage.output_tokens,
+        was.cache_read_tokens + usage.cache_read_tokens,
+        was.cache_write_tokens + usage.cache_write_tokens,
+        was.reasoning_tokens + usage.reasoning_tokens,
+        was.cost if message.cost is None else add_cost(was.cost, message.cost),
+    )
+
+
+def _with_window(was: Conversation, version: int, compaction_count: int) -> Conversation:
+    return msgspec.structs.replace(
+        was, window_start=version, window_message_count=0, compaction_count=compaction_count
+    )
+
+
+_NO_USAGE = Usage()
+
+CONVERSATIONS = Fold(
+    "conversations",
+    version=1,
+    kind=SESSION,
+    state=Conversation,
+    evolve=evolve,
+    folds=(MessageAppended, ConversationCompacted, GenerationStarted),
+    initial=Conversation(),
+)
+
+
+class Summary(msgspec.Struct, frozen=True, gc=False):
+    """A row of `summaries`: one per summary, number 1 first.
+
+    Not a column of `conversations`: a summary is long (15 KB is usual), and that row is written
+    with every message.
+    """
+
+    number: int
+    summary: str
+    trigger: str | None = None
+    tokens_before: int | None = None
+    tokens_after: int | None = None
+    leaf_id: str | None = None
+
+
+def evolve_summary(
+    latest: Summary | None, event: ConversationCompacted | SummaryRecorded, version: int
+) -> Summary | None:
+    """Return the latest summary after `event`. A compaction may come without one."""
+    number = latest.number + 1 if latest else 1
+    match event:
+        case ConversationCompacted():
+            if event.summary is None:
+                return latest
+            leaf, before, after = event.logical_parent_id, event.tokens_before, event.tokens_after
+            return Summary(number, event.summary, event.trigger, before, after, leaf)
+        case SummaryRecorded():
+            return Summary(number, event.summary, leaf_id=event.leaf_id)
+    assert_never(event)
+
+
+SUMMARIES = Fold(
+    "summaries",
+    version=1,
+    kind=SESSION,
+    state=Summary,
+    evolve=evolve_summary,
+    folds=(ConversationCompacted, SummaryRecorded),
+    row_key=("number",),
+)

@@ -1,0 +1,76 @@
+"""The adapter between the log's inline projections and pure folds over typed events.
+
+A fold is one function `evolve(state, event, version)`; this finds out which event it is, decodes
+it, and decides what every fold has in common: what cannot be read changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Generic, TypeVar
+
+import msgspec
+
+from eventlog.events import UnknownEvent, decode_event, event_type
+from eventlog.projection import Foldable
+from projections.tables import table_text
+
+S = TypeVar("S", bound=msgspec.Struct)
+
+
+class Fold(Generic[S]):
+    """One inline projection (eventlog/projection.py has the protocol and what each attribute is).
+
+    Args:
+        name: the table, and the file names of its SQL.
+        version: of the fold: raise it when the same history gives other states, and tables are rebuilt.
+        kind: the stream kind.
+        state: the Struct that is state and row.
+        evolve: the fold. It sees events of the classes in `folds`, decoded, and never None where
+            there is an `initial` state.
+        folds: event classes that can change the state.
+        initial: state of a stream before its first event. The first event of any type in `folds`
+            or `begins` makes a row of it, readable or not: it shows that the thing exists.
+            None: only `evolve` makes rows.
+        begins: event classes that are told apart by type only, and never decoded.
+        row_key: fields that complete the primary key.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        version: int,
+        kind: str,
+        state: type[S],
+        evolve: Callable[[Any, Any, int], S | None],
+        folds: tuple[type[Any], ...],
+        initial: S | None = None,
+        begins: tuple[type[Any], ...] = (),
+        row_key: tuple[str, ...] = (),
+    ) -> None:
+        self.name = name
+        self.version = version
+        self.kind = kind
+        self.state: type[msgspec.Struct] = state
+        self.initial = initial
+        self.begins = frozenset(map(event_type, begins))
+        self.types = self.begins | frozenset(map(event_type, folds))
+        self.row_key = row_key
+        self.table_sql = table_text(name)
+        self.upsert_sql = table_text(f"{name}.upsert")
+        self.load_sql = table_text(f"{name}.load")
+        self._evolve = evolve
+
+    def __repr__(self) -> str:
+        return f"<fold {self.name}:{self.version} of {self.kind} streams>"
+
+    def evolve(self, state: S | None, event: Foldable, version: int) -> S | None:
+        """Return the state after `event`; the same object when it changed nothing."""
+        if event.type in self.begins:
+            return self.initial if state is None else state
+        known = self.initial if state is None else state
+        said = decode_event(event.type, event.schema, event.data, event.encoding)
+        if said.__class__ is UnknownEvent:
+            return known
+        return self._evolve(known, said, version)

@@ -1,0 +1,28 @@
+-- Write the rows of `summaries` that one batch changed. Part of the append function; over its variables:
+--   rows                json: {"summaries": [{"s", "f", "l", "version", …state}]}; s, f, l are 1-based
+--   stream_ids          by s: the stream's id
+--   s_tenant, s_key     by s: its identity
+--   positions           by f and l: of the first and last event of the row; NULL where it was refused
+--   accepted_at         the batch's time
+INSERT INTO {schema}.summaries AS t (
+    stream_id, version, first_position, first_time, last_position, last_time, tenant, key,
+    number, summary, trigger, tokens_before, tokens_after, leaf_id
+)
+SELECT
+    stream_ids[r.s], r.version, positions[r.f], accepted_at, positions[r.l], accepted_at,
+    s_tenant[r.s], s_key[r.s],
+    r.number, r.summary, r.trigger, r.tokens_before, r.tokens_after, r.leaf_id
+FROM json_to_recordset(rows -> 'summaries') AS r (
+    s integer, f integer, l integer, version bigint,
+    number bigint, summary text, trigger text, tokens_before bigint, tokens_after bigint, leaf_id text
+)
+WHERE positions[r.l] IS NOT NULL
+ON CONFLICT (stream_id, number) DO UPDATE SET
+    version = excluded.version,
+    last_position = excluded.last_position,
+    last_time = excluded.last_time,
+    summary = excluded.summary,
+    trigger = excluded.trigger,
+    tokens_before = excluded.tokens_before,
+    tokens_after = excluded.tokens_after,
+    leaf_id = excluded.leaf_id;

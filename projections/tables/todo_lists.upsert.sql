@@ -1,0 +1,28 @@
+-- Write the rows of `todo_lists` that one batch changed. Part of the append function; over its variables:
+--   rows                json: {"todo_lists": [{"s", "f", "l", "version", …state}]}; s, f, l are 1-based
+--   stream_ids          by s: the stream's id
+--   s_tenant, s_key     by s: its identity
+--   positions           by f and l: of the first and last event of the row; NULL where it was refused
+--   accepted_at         the batch's time
+INSERT INTO {schema}.todo_lists AS t (
+    stream_id, version, first_position, first_time, last_position, last_time, tenant, key,
+    total, completed, in_progress, pending, todos
+)
+SELECT
+    stream_ids[r.s], r.version, positions[r.f], accepted_at, positions[r.l], accepted_at,
+    s_tenant[r.s], s_key[r.s],
+    r.total, r.completed, r.in_progress, r.pending, r.todos
+FROM json_to_recordset(rows -> 'todo_lists') AS r (
+    s integer, f integer, l integer, version bigint,
+    total bigint, completed bigint, in_progress bigint, pending bigint, todos jsonb
+)
+WHERE positions[r.l] IS NOT NULL
+ON CONFLICT (stream_id) DO UPDATE SET
+    version = excluded.version,
+    last_position = excluded.last_position,
+    last_time = excluded.last_time,
+    total = excluded.total,
+    completed = excluded.completed,
+    in_progress = excluded.in_progress,
+    pending = excluded.pending,
+    todos = excluded.todos;
