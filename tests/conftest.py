@@ -1,0 +1,31 @@
+"""Fixtures that many tests share. The helpers behind them are in tests/support."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import pytest
+
+from eventlog.embedded.server import EmbeddedPostgres
+from tests.support.postgres import fresh_database, fresh_schema, start_shared_server
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[EmbeddedPostgres]:
+    """The one server of this test process; `.connection` are arguments for asyncpg.connect."""
+    with start_shared_server() as server:
+        yield server
+
+
+@pytest.fixture
+def schema_name() -> str:
+    """The name of a schema that only this test uses; the test makes it."""
+    return fresh_schema()
+
+
+@pytest.fixture
+async def postgres_database(postgres_server: EmbeddedPostgres) -> AsyncIterator[dict[str, Any]]:
+    """Arguments for asyncpg.connect to an empty database that only this test uses."""
+    async with fresh_database(postgres_server) as connection:
+        yield connection
