@@ -11,6 +11,8 @@ import asyncio
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import msgspec
+
 from eventlog.batch import Pending
 from eventlog.clock import Clock
 from eventlog.command import Receipt
@@ -136,7 +138,7 @@ class Acknowledger:
                         NotMirrored(
                             f"Postgres has positions {receipt.first_position} to {receipt.last_position},"
                             f" the local segments do not: {error}",
-                            hint="do not append them again; further appends are refused until the copy is level",
+                            hint="do not append them again; appends are refused until the copy is level",
                             receipt=receipt,
                         ),
                     )
@@ -155,7 +157,7 @@ def resolve(pending: Pending, receipt: Receipt) -> None:
     if not pending.future.done():
         pending.future.set_result(receipt)
     for follower in pending.followers:
-        resolve(follower, Receipt(receipt.first_position, receipt.last_position, receipt.versions, receipt.time, True))
+        resolve(follower, msgspec.structs.replace(receipt, duplicate=True))
 
 
 def refuse(pending: Pending, error: BaseException) -> None:

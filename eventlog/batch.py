@@ -39,14 +39,28 @@ class StreamState:
 class Pending:
     """A command waiting for its verdict."""
 
-    __slots__ = ("attempts", "bytes", "command", "followers", "future", "maybe_sent", "streams", "tick", "wait_for_mirror")
+    __slots__ = (
+        "attempts",
+        "bytes",
+        "command",
+        "followers",
+        "future",
+        "maybe_sent",
+        "streams",
+        "tick",
+        "wait_for_mirror",
+    )
 
-    def __init__(self, command: Command, future: asyncio.Future[Receipt], tick: int, wait_for_mirror: bool) -> None:
+    def __init__(
+        self, command: Command, future: asyncio.Future[Receipt], tick: int, wait_for_mirror: bool
+    ) -> None:
         self.command = command
         self.future = future
         self.tick = tick
         self.wait_for_mirror = wait_for_mirror
-        self.streams = tuple(dict.fromkeys([event.stream for event in command.events] + list(command.expected)))
+        self.streams = tuple(
+            dict.fromkeys([event.stream for event in command.events] + list(command.expected))
+        )
         self.bytes = sum(len(event.data) + len(event.meta) for event in command.events)
         self.maybe_sent = False  # a commit with it inside lost its answer
         self.attempts = 0  # how often the server rolled it back for reasons of its own
@@ -115,7 +129,9 @@ class Batch:
             text = _NUL.sub(rb"\1\\ufffd", text)
         return text.decode()
 
-    def slot(self, stream: StreamId, known: Mapping[StreamId, StreamState], blank: Callable[[str], Sequence[Any]]) -> Slot:
+    def slot(
+        self, stream: StreamId, known: Mapping[StreamId, StreamState], blank: Callable[[str], Sequence[Any]]
+    ) -> Slot:
         slot = self._by_stream.get(stream)
         if slot is None:
             base = known.get(stream) or StreamState(None, 0, blank(stream.kind), 0)

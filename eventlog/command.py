@@ -35,7 +35,9 @@ class Command(msgspec.Struct, frozen=True):
     def check(self) -> None:
         """Raise BadInput when the command could never be appended. Nothing is written."""
         if not 1 <= len(self.events) <= MAX_EVENTS_PER_COMMAND:
-            raise BadInput(f"a command has {len(self.events)} events and must have 1 to {MAX_EVENTS_PER_COMMAND:,}")
+            raise BadInput(
+                f"a command has {len(self.events)} events and must have 1 to {MAX_EVENTS_PER_COMMAND:,}"
+            )
         for stream, version in self.expected.items():
             if not isinstance(version, int) or version < 0:
                 raise BadInput(f"expected version {version!r} of {stream} must be 0 (no stream) or more")

@@ -1,16 +1,17 @@
 """The data directory: what lies where, and the small file that says whose it is.
 
-    <data>/agentlog.json     format, the directory's own id, the log's id
-    <data>/segments/         the local copy of the log (docs/formats/segment.md)
-    <data>/quarantine/       bytes that were cut or refused, never deleted
-    <data>/postgres/         the embedded server's cluster, when there is one
-    <data>/archive/          Parquet files, all rebuildable
+<data>/agentlog.json     format, the directory's own id, the log's id
+<data>/segments/         the local copy of the log (docs/formats/segment.md)
+<data>/quarantine/       bytes that were cut or refused, never deleted
+<data>/postgres/         the embedded server's cluster, when there is one
+<data>/archive/          Parquet files, all rebuildable
 """
 
 from __future__ import annotations
 
 import os
 import uuid
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -121,10 +122,8 @@ class DataDirectory:
         if exclusive and self._io.exists(target):
             self._io.unlink(temporary)
         elif exclusive:
-            try:
+            with suppress(FileExistsError):  # another process was quicker; its file counts
                 os.link(temporary, target)
-            except FileExistsError:
-                pass  # another process was quicker; its file counts
             self._io.unlink(temporary)
         else:
             self._io.rename(temporary, target)

@@ -238,7 +238,9 @@ def check_text(value: str, what: str, limit_bytes: int) -> str:
             f"{what} {value!r} holds a lone surrogate at index {error.start}, which identifiers cannot"
         ) from error
     if length > limit_bytes:
-        raise BadIdentifier(f"{what} is {length} bytes long, over the limit of {limit_bytes}: {value[:40]!r}…")
+        raise BadIdentifier(
+            f"{what} is {length} bytes long, over the limit of {limit_bytes}: {value[:40]!r}…"
+        )
     return value
 
 

@@ -1,8 +1,8 @@
 """The log: append, read, follow. Wires the pieces of this package together; each does its own work.
 
-    opening   directory.py, postgres/connect.py + migrate.py, segment/, mirror.py
-    append    writer.py → batch.py → postgres/append.py → acknowledge.py → mirror.py
-    reading   local segments as far as they are synced, Postgres beyond
+opening   directory.py, postgres/connect.py + migrate.py, segment/, mirror.py
+append    writer.py → batch.py → postgres/append.py → acknowledge.py → mirror.py
+reading   local segments as far as they are synced, Postgres beyond
 """
 
 from __future__ import annotations
@@ -65,7 +65,12 @@ class Log:
         self.reads = parts.reads
         self.directory = parts.directory
         self._parts = parts
-        self._places = {p.name: (p.kind, n) for _, folds in _by_kind(projections).items() for n, p in enumerate(folds)}
+        # Where a projection's state stands among those of its stream kind.
+        self._places = {
+            projection.name: (kind, number)
+            for kind, folds in _by_kind(projections).items()
+            for number, projection in enumerate(folds)
+        }
 
     @classmethod
     async def open(
@@ -224,7 +229,9 @@ async def _check_schema(
         await connection.close()
 
 
-async def _open_mirror(directory: DataDirectory, reads: Reads, settings: Settings, io: Io, clock: Clock) -> Mirror:
+async def _open_mirror(
+    directory: DataDirectory, reads: Reads, settings: Settings, io: Io, clock: Clock
+) -> Mirror:
     rows = await reads.fetch(reads.statements.register_mirror, directory.id, str(directory.segments))
     witness = rows[0]["durable_position"]
     log_id = directory.log_id
@@ -252,7 +259,8 @@ async def compare_heads(store: SegmentStore, reads: Reads) -> None:
         return
     raise CopiesDisagree(
         f"the segments stand at position {position} with chain {store.head_chain.hex()[:16]}…,"
-        f" Postgres at {head['position']} with chain {head['chain'].hex()[:16]}…, and they share no history up to there",
+        f" Postgres at {head['position']} with chain {head['chain'].hex()[:16]}…:"
+        " they do not share that history",
         hint="Postgres lost commits or another backup was restored: run `agentlog verify`,"
         " then `agentlog restore postgres` or `agentlog restore segments`",
         first_position=min(head["position"], position) + 1 if chain is None else 1,
@@ -290,6 +298,8 @@ def _start(
         return appender
 
     acknowledger = Acknowledger(mirror, clock)
-    writer = Writer(open_appender, reads, acknowledger, _by_kind(projections), settings, clock, head["position"])
+    writer = Writer(
+        open_appender, reads, acknowledger, _by_kind(projections), settings, clock, head["position"]
+    )
     notifier = Notifier(postgres, settings, writer, reads)
     return Parts(directory, reads, mirror, acknowledger, writer, notifier)

@@ -24,8 +24,7 @@ from eventlog.envelope import StreamId, encode_line, us_to_time
 from eventlog.errors import Closed, Conflict, LogUnavailable, OutcomeUnknown
 from eventlog.postgres.append import Appended, Appender
 from eventlog.postgres.connect import is_broken, is_rolled_back, translate
-from eventlog.postgres.reads import Reads
-from eventlog.projection import InlineProjection
+from eventlog.postgres.reads import Folds, Reads
 from eventlog.segment.store import Block
 from eventlog.settings import Settings
 
@@ -46,7 +45,7 @@ class Writer:
         open_appender: Callable[[], Awaitable[Appender]],
         reads: Reads,
         acknowledger: Acknowledger,
-        folds: dict[str, Sequence[InlineProjection]],
+        folds: Folds,
         settings: Settings,
         clock: Clock,
         head: int,
@@ -247,7 +246,7 @@ class Writer:
         for pending in commands:
             if pending.maybe_sent and isinstance(error, LogUnavailable):
                 unknown = OutcomeUnknown(
-                    "the connection was lost while this command was being committed, and Postgres is still away",
+                    "the connection was lost while this command was committed, and Postgres is still away",
                     hint="append it again with the same event ids or idempotency key; it cannot land twice",
                 )
                 unknown.__cause__ = error
@@ -277,7 +276,9 @@ class Writer:
             end = ordinal - 1 + count
             versions = {
                 event.stream: version
-                for event, version in zip(batch.events[ordinal - 1 : end], batch.versions[ordinal - 1 : end], strict=True)
+                for event, version in zip(
+                    batch.events[ordinal - 1 : end], batch.versions[ordinal - 1 : end], strict=True
+                )
             }
             waiting.append((pending, Receipt(first, first + count - 1, versions, time)))
         last = position - 1
@@ -303,9 +304,7 @@ class Writer:
         """Commands of refused groups: duplicates and lost commits get their answer, others go again."""
         keys = list(batch.keys.values())
         duplicates = {id(keys[found.key - 1][0]): found for found in appended.duplicates}
-        refused = [
-            entry[0] for entry in batch.entries if batch.slots[entry[2] - 1].group in appended.refused
-        ]
+        refused = [entry[0] for entry in batch.entries if batch.slots[entry[2] - 1].group in appended.refused]
         stale = [batch.slots[found.slot - 1].stream for found in appended.stale]
         try:
             if stale:
@@ -347,4 +346,3 @@ def conflict(stream: StreamId, expected: int, actual: int) -> Conflict:
         expected_version=expected,
         actual_version=actual,
     )
-

@@ -88,7 +88,8 @@ class Appender:
 
     async def send(self, batch: Batch, durable_position: int) -> Appended:
         """Append the batch; the durable position of the mirror travels along as its witness."""
-        assert self._many is not None and self._one is not None, "prepare() comes first"
+        assert self._many is not None, "prepare() comes first"
+        assert self._one is not None
         if len(batch.events) == 1 and len(batch.slots) == 1 and not batch.keys:
             row = await self._one.fetchrow(*self._one_event(batch), *self._tail, durable_position)
             return _from_one(row)

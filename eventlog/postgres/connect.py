@@ -35,6 +35,13 @@ _BROKEN = (
     TimeoutError,
     asyncio.IncompleteReadError,
 )
+# The schema is not there, or not this release's.
+_MISSING = (
+    asyncpg.InvalidSchemaNameError,
+    asyncpg.UndefinedTableError,
+    asyncpg.UndefinedFunctionError,
+    asyncpg.UndefinedColumnError,
+)
 # The server rolled back and says so; the same call may succeed now.
 _ROLLED_BACK = (
     asyncpg.DeadlockDetectedError,
@@ -97,14 +104,14 @@ def unavailable(error: BaseException) -> LogUnavailable:
     )
 
 
-def translate(error: asyncpg.PostgresError) -> Exception:
+def translate(error: Exception) -> Exception:
     """Return the agentlog error for a refusal of the append function, or the error itself."""
-    if error.sqlstate == OTHER_WRITER_SET:
+    if getattr(error, "sqlstate", None) == OTHER_WRITER_SET:
         return ProjectionMismatch(
             f"this log stands at {error.args[0]}",
             hint="another process migrated or restored it; open it again with the same release",
         )
-    if isinstance(error, (asyncpg.UndefinedTableError, asyncpg.UndefinedFunctionError, asyncpg.UndefinedColumnError)):
+    if isinstance(error, _MISSING):
         return SchemaMismatch(
             f"the database schema is not what this release needs: {error.args[0]}",
             hint="run `agentlog schema verify`, then `agentlog schema migrate`",

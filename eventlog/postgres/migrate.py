@@ -142,11 +142,13 @@ async def _pending(connection: asyncpg.Connection, schema: str) -> list[Migratio
         migration = known.pop(row["number"], None)
         if migration is None:
             raise FormatTooNew(
-                f"schema {schema!r} has migration {row['number']} ({row['name']}), which this release does not know",
+                f"schema {schema!r} has migration {row['number']} ({row['name']}), unknown to this release",
                 hint="use the newer agentlog that made it",
             )
         if migration.checksum != row["checksum"]:
-            raise SchemaMismatch(f"migration {row['number']} ({row['name']}) of schema {schema!r} is not this release's")
+            raise SchemaMismatch(
+                f"migration {row['number']} ({row['name']}) of schema {schema!r} is not this release's"
+            )
     return sorted(known.values())
 
 

@@ -6,7 +6,7 @@ Every read is short; a long snapshot would keep vacuum from cleaning behind busy
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -34,6 +34,7 @@ from eventlog.projection import InlineProjection
 from eventlog.settings import Settings
 
 PAGE_EVENTS = 1000
+Folds = Mapping[str, Sequence[InlineProjection]]  # inline projections by stream kind
 
 
 class StoredEvent(msgspec.Struct, gc=False):
@@ -73,7 +74,7 @@ class StoredEvent(msgspec.Struct, gc=False):
 class Reads:
     """Read access to one log in Postgres. Safe for concurrent use; reconnects by itself."""
 
-    def __init__(self, target: Target, settings: Settings, folds: dict[str, Sequence[InlineProjection]]) -> None:
+    def __init__(self, target: Target, settings: Settings, folds: Folds) -> None:
         self._target = target
         self._settings = settings
         self._folds = folds
@@ -130,7 +131,9 @@ class Reads:
 
     async def stream(self, stream: StreamId, after: int, limit: int) -> list[StoredEvent]:
         """Events of one stream with version > after, in order, at most `limit`."""
-        return [self._stored(row) for row in await self.fetch(self.statements.read_stream, *stream, after, limit)]
+        return [
+            self._stored(row) for row in await self.fetch(self.statements.read_stream, *stream, after, limit)
+        ]
 
     async def states(self, streams: Sequence[StreamId], tick: int) -> dict[StreamId, StreamState]:
         """Versions and projection states of streams, of one moment. Absent streams are absent.
@@ -138,9 +141,14 @@ class Reads:
         `tick` becomes the states' `confirmed`: what the caller counted before asking.
         """
         columns = [list(column) for column in zip(*streams, strict=True)]
-        async with self.connection() as connection, connection.transaction(isolation="repeatable_read", readonly=True):
+        async with (
+            self.connection() as connection,
+            connection.transaction(isolation="repeatable_read", readonly=True),
+        ):
             rows = await connection.fetch(self.statements.find_streams, *columns)
-            found = {StreamId(row["tenant"], row["kind"], row["key"]): (row["id"], row["version"]) for row in rows}
+            found = {
+                StreamId(row["tenant"], row["kind"], row["key"]): (row["id"], row["version"]) for row in rows
+            }
             loaded: dict[tuple[str, int], Any] = {}
             for kind in {stream.kind for stream in found}:
                 ids = [id for stream, (id, _) in found.items() if stream.kind == kind]
@@ -183,8 +191,8 @@ class Reads:
         return {row["id"]: row["position"] for row in rows}
 
     def _stored(self, row: asyncpg.Record) -> StoredEvent:
-        (position, tenant, kind, key, version, type, schema, id, time_us, occurred_at, encoding, compressed, data,
-         meta, hash, chain) = row  # fmt: skip
+        position, tenant, kind, key, version, type, schema, id, time_us = row[:9]
+        occurred_at, encoding, compressed, data, meta, hash, chain = row[9:]
         if compressed:
             data = self._decompress(data)
         new = NewEvent(StreamId(tenant, kind, key), type, schema, id, occurred_at, encoding, data, meta, hash)

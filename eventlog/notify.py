@@ -1,0 +1,87 @@
+"""Wake-ups between processes over LISTEN/NOTIFY: a hint, never the data.
+
+NOTIFY inside an append would make commits queue behind each other, so it travels apart: at most one
+every 20 ms per process, from a connection of its own. One connection listens per process, once
+somebody follows the log. Lost hints are made up for by polling.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+
+import asyncpg
+
+from eventlog.errors import AgentlogError
+from eventlog.postgres.connect import Target, connect
+from eventlog.postgres.reads import Reads
+from eventlog.settings import Settings
+from eventlog.writer import Writer
+
+NOTIFY_INTERVAL_S = 0.02
+
+
+class Notifier:
+    """Tells other processes that the head moved, and hears when theirs did."""
+
+    def __init__(self, target: Target, settings: Settings, writer: Writer, reads: Reads) -> None:
+        self._target = target
+        self._settings = settings
+        self._writer = writer
+        self._reads = reads
+        self._channel = f"agentlog_{settings.schema}"
+        self._heard = asyncio.Event()
+        self._listener: asyncpg.Connection | None = None
+        self._starting = asyncio.Lock()
+        self._sender = asyncio.create_task(self._send(), name="agentlog-notifier")
+
+    async def wait_beyond(self, position: int) -> None:
+        """Return when there may be something beyond `position`: at a hint, or after the poll interval."""
+        if self._writer.head_position > position:
+            return
+        await self._listen()
+        heard = self._heard
+        waits = [
+            asyncio.ensure_future(self._writer.wait_beyond(position)),
+            asyncio.ensure_future(heard.wait()),
+        ]
+        try:
+            await asyncio.wait(
+                waits, timeout=self._settings.poll_interval_s, return_when=asyncio.FIRST_COMPLETED
+            )
+        finally:
+            for wait in waits:
+                wait.cancel()
+
+    async def close(self) -> None:
+        self._sender.cancel()
+        with suppress(asyncio.CancelledError):
+            await self._sender
+        if self._listener is not None:
+            await self._listener.close()
+
+    async def _listen(self) -> None:
+        async with self._starting:
+            if self._listener is not None and not self._listener.is_closed():
+                return
+            try:
+                self._listener = await connect(
+                    self._target, timeout_s=self._settings.connect_timeout_s, command_timeout_s=None
+                )
+                await self._listener.add_listener(self._channel, self._on_notification)
+            except (AgentlogError, asyncpg.PostgresError, OSError):
+                self._listener = None  # polling does without; the next wait tries again
+
+    def _on_notification(self, *_: object) -> None:
+        heard, self._heard = self._heard, asyncio.Event()
+        heard.set()
+
+    async def _send(self) -> None:
+        told = self._writer.head_position
+        while True:
+            await self._writer.wait_beyond(told)
+            told = self._writer.head_position
+            # A hint that cannot be sent is a hint lost: the listeners poll.
+            with suppress(AgentlogError, asyncpg.PostgresError, OSError):
+                await self._reads.fetch("SELECT pg_notify($1, $2)", self._channel, str(told))
+            await asyncio.sleep(NOTIFY_INTERVAL_S)
