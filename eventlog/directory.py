@@ -70,7 +70,8 @@ class DataDirectory:
     def belongs_to(self, log_id: uuid.UUID) -> None:
         """Tie the directory to a log, once; refuse another log for ever after."""
         if self._file.log_id is None:
-            self._write(DirectoryFile(format=FORMAT, id=self._file.id, log_id=log_id))
+            self._file = DirectoryFile(format=FORMAT, id=self._file.id, log_id=log_id)
+            self._write(self._file)
         elif self._file.log_id != log_id:
             raise CopiesDisagree(
                 f"data directory {self.path} holds log {self._file.log_id}, Postgres holds log {log_id}",

@@ -1,0 +1,27 @@
+"""Run the benchmarks named on the command line, or all of them."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import sys
+
+from benchmarks.harness import console, machine
+
+ALL = ("append", "streams", "imports", "replay", "load")
+
+
+def main() -> int:
+    names = sys.argv[1:] or list(ALL)
+    unknown = [name for name in names if name not in ALL]
+    if unknown:
+        console.print(f"no benchmark {unknown[0]!r}; there are: {', '.join(ALL)}")
+        return 2
+    console.print(machine())
+    for name in names:
+        asyncio.run(importlib.import_module(f"benchmarks.{name}").run())
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

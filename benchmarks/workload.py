@@ -1,0 +1,44 @@
+"""Messages of the size real agents write: median about 640 bytes, a heavy tail, escapes included."""
+
+from __future__ import annotations
+
+import random
+
+from eventlog.envelope import NewEvent, StreamId
+from eventlog.events import new
+from eventlog.events.conversation import MessageAppended, Usage
+from eventlog.log import Log
+
+_WORDS = (
+    "the file path error return value test session agent \\n tool result line import def class token read "
+    'write {"key": "value"} assert None self log event 1024 0x7f résumé, naïve → done.'
+).split(" ")
+
+
+class Workload:
+    """Seeded messages; the same seed gives the same payloads."""
+
+    def __init__(self, seed: int = 1, median_bytes: int = 640) -> None:
+        self._random = random.Random(seed)
+        text = " ".join(self._random.choices(_WORDS, k=200_000))
+        self._text = text.replace("\\n", "\n")
+        self._median_bytes = median_bytes
+
+    def content(self) -> str:
+        """Text of lognormal length, at most 64 KiB."""
+        length = min(int(self._random.lognormvariate(0, 0.9) * self._median_bytes) + 16, 65_536)
+        start = self._random.randrange(len(self._text) - length)
+        return self._text[start : start + length]
+
+    def message(self, log: Log, stream: StreamId) -> NewEvent:
+        """One assistant message with usage, encoded and hashed."""
+        import msgspec
+
+        event = MessageAppended(
+            message_id=log.ids.next(),
+            role="assistant",
+            content=msgspec.Raw(msgspec.json.encode(self.content())),
+            model="claude-sonnet-4-5",
+            usage=Usage(input_tokens=10, output_tokens=200, cache_read_tokens=50_000),
+        )
+        return new(stream, event, id=log.ids.next(), meta=b'{"host":"bench"}')
