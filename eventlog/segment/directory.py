@@ -1,0 +1,217 @@
+"""The files of a segment directory: names, listing, lock, durable mark, quarantine copies.
+
+    segments/00000000000000000001.ndjson.zst   a segment, by its first position
+    segments/NAME.new                          a segment being created
+    segments/LOCK                              flock: the right to write here
+    segments/HEAD                              the durable mark, two slots
+    quarantine/NAME.torn-OFFSET-N              what a recovery cut off
+
+What the files hold is not read here, HEAD excepted.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import threading
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from eventlog.errors import CopiesDisagree, Damaged
+from eventlog.io import Io
+from eventlog.segment.format import MARK_BYTES, MARK_SLOTS, Invalid, Mark, decode_mark, encode_mark
+
+SUFFIX = ".ndjson.zst"
+NEW_SUFFIX = ".new"
+_NAME = re.compile(r"([0-9]{20})\.ndjson\.zst\Z")
+_COPY_BYTES = 1024 * 1024
+
+
+def segment_name(base_position: int) -> str:
+    """Return the file name of the segment that begins at a position."""
+    return f"{base_position:020d}{SUFFIX}"
+
+
+class SegmentDirectory:
+    """Names and small files of one directory of segments.
+
+    The lock is held for the time of a write, by one thread of one process at a time.
+    """
+
+    def __init__(self, path: str, io: Io) -> None:
+        self.path = path
+        self.quarantine = os.path.join(os.path.dirname(os.path.abspath(path)), "quarantine")
+        self._io = io
+        self._lock_fd = -1
+        # flock is held by the descriptor, so threads of one store need a lock of their own.
+        self._threads = threading.RLock()
+        self._depth = 0
+
+    def make(self) -> None:
+        """Create the directory when it is missing, durably, and open the lock file."""
+        if not self._io.exists(self.path):
+            make_directory(self._io, self.path)
+        self._lock_fd = self._io.open(os.path.join(self.path, "LOCK"), os.O_RDWR | os.O_CREAT)
+
+    def close(self) -> None:
+        if self._lock_fd >= 0:
+            self._io.close(self._lock_fd)
+            self._lock_fd = -1
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the right to write in this directory; nests within one thread."""
+        with self._threads:
+            if self._depth == 0:
+                self._io.lock(self._lock_fd)
+            self._depth += 1
+            try:
+                yield
+            finally:
+                self._depth -= 1
+                if self._depth == 0:
+                    self._io.unlock(self._lock_fd)
+
+    def segment_path(self, base_position: int) -> str:
+        return os.path.join(self.path, segment_name(base_position))
+
+    def bases(self) -> list[int]:
+        """Return the first position of every segment, ascending. Other files are not looked at."""
+        matches = (_NAME.match(name) for name in self._io.listdir(self.path))
+        return sorted(int(match[1]) for match in matches if match)
+
+    def remove_unfinished(self) -> None:
+        """Remove what a crash left of a segment being created: it never held an event. Needs the lock."""
+        for name in self._io.listdir(self.path):
+            if name.endswith(SUFFIX + NEW_SUFFIX):
+                self._io.unlink(os.path.join(self.path, name))
+
+    def create_segment(self, base_position: int, header: bytes) -> int:
+        """Create a segment that holds its header, durably; return its descriptor. Needs the lock.
+
+        The name appears only after the header was synced, so a named segment whose header does
+        not read is damaged, never torn.
+        """
+        path = self.segment_path(base_position)
+        new_path = path + NEW_SUFFIX
+        fd = self._io.open(new_path, os.O_RDWR | os.O_CREAT | os.O_TRUNC)
+        try:
+            write_all(self._io, fd, header, 0)
+            self._io.fdatasync(fd)
+            self._io.rename(new_path, path)
+            sync_directory(self._io, self.path)
+        except BaseException:
+            self._io.close(fd)
+            raise
+        return fd
+
+    def read_mark(self, log_id: uuid.UUID) -> Mark | None:
+        """Return the durable mark, or None when none was ever written.
+
+        Raises:
+            Damaged: both slots are spoilt; a crash spoils at most the one being written.
+            CopiesDisagree: the mark belongs to another log.
+        """
+        path = os.path.join(self.path, "HEAD")
+        if not self._io.exists(path):
+            return None
+        marks, spoilt = self._slots(path)
+        if not marks and spoilt == len(MARK_SLOTS):
+            raise Damaged(
+                f"{path} holds no readable durable mark",
+                hint="verify the segments against Postgres, then remove this file",
+                first_position=1,
+                last_position=None,
+                where=path,
+            )
+        newest = max(marks.values(), key=lambda mark: mark.position, default=None)
+        if newest is not None and newest.log_id != log_id:
+            raise CopiesDisagree(
+                f"{path} belongs to log {newest.log_id}, not to {log_id}",
+                hint="open the directory that belongs to this log",
+                first_position=1,
+                last_position=None,
+                where=path,
+            )
+        return newest
+
+    def write_mark(self, mark: Mark) -> None:
+        """Write and sync the durable mark into the older slot, unless a newer one stands. Needs the lock."""
+        path = os.path.join(self.path, "HEAD")
+        is_new = not self._io.exists(path)
+        marks = {} if is_new else self._slots(path)[0]
+        if any(known.position >= mark.position for known in marks.values()):
+            return
+        newest = max(marks, key=lambda slot: marks[slot].position, default=MARK_SLOTS[1])
+        target = MARK_SLOTS[1] if newest == MARK_SLOTS[0] else MARK_SLOTS[0]
+        fd = self._io.open(path, os.O_RDWR | os.O_CREAT)
+        try:
+            write_all(self._io, fd, encode_mark(mark), target)
+            self._io.fdatasync(fd)
+        finally:
+            self._io.close(fd)
+        if is_new:
+            sync_directory(self._io, self.path)
+
+    def _slots(self, path: str) -> tuple[dict[int, Mark], int]:
+        """Return the readable marks by slot offset, and how many slots are spoilt."""
+        marks: dict[int, Mark] = {}
+        spoilt = 0
+        fd = self._io.open(path, os.O_RDONLY)
+        try:
+            for slot in MARK_SLOTS:
+                try:
+                    mark = decode_mark(self._io.pread(fd, MARK_BYTES, slot))
+                except Invalid:
+                    spoilt += 1
+                    continue
+                if mark is not None:
+                    marks[slot] = mark
+        finally:
+            self._io.close(fd)
+        return marks, spoilt
+
+    def keep_copy(self, fd: int, name: str, offset: int) -> str:
+        """Copy a file from `offset` to its end into quarantine/, durably; return the copy's path."""
+        if not self._io.exists(self.quarantine):
+            make_directory(self._io, self.quarantine)
+        number = 1
+        while self._io.exists(path := os.path.join(self.quarantine, f"{name}.torn-{offset}-{number}")):
+            number += 1
+        copy = self._io.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL)
+        try:
+            done = 0
+            while data := self._io.pread(fd, _COPY_BYTES, offset + done):
+                write_all(self._io, copy, data, done)
+                done += len(data)
+            self._io.fsync(copy)
+        finally:
+            self._io.close(copy)
+        sync_directory(self._io, self.quarantine)
+        return path
+
+
+def make_directory(io: Io, path: str) -> None:
+    """Create a directory, mode 0700, and make its name durable. One that appears meanwhile is fine."""
+    try:
+        io.mkdir(path, 0o700)
+    except FileExistsError:
+        return
+    sync_directory(io, os.path.dirname(os.path.abspath(path)))
+
+
+def sync_directory(io: Io, path: str) -> None:
+    """Make the names in a directory durable."""
+    fd = io.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        io.fsync(fd)
+    finally:
+        io.close(fd)
+
+
+def write_all(io: Io, fd: int, data: bytes, offset: int) -> None:
+    """Write `data` at `offset`; goes on after a short write, as the kernel may make one."""
+    done = io.pwrite(fd, data, offset)
+    while done < len(data):
+        done += io.pwrite(fd, data[done:], offset + done)
