@@ -1,0 +1,139 @@
+"""Random events of the vocabulary, for tests of events and folds. Holds no test."""
+
+from __future__ import annotations
+
+from datetime import UTC, timedelta, timezone
+from decimal import Decimal
+from typing import Any
+
+from hypothesis import strategies as st
+from msgspec import Raw
+
+from eventlog.envelope import NewEvent, StreamId
+from eventlog.events import (
+    NULL,
+    QUEUE_ITEM,
+    SESSION,
+    AgentEvent,
+    ConversationCompacted,
+    GenerationStarted,
+    ItemCancelled,
+    ItemClaimed,
+    ItemCompleted,
+    ItemEnqueued,
+    MessageAppended,
+    RecordKept,
+    SessionCreated,
+    SessionDeleted,
+    SessionEnded,
+    SessionUpdated,
+    SummaryRecorded,
+    Todo,
+    TodosReplaced,
+    Usage,
+    event_type,
+    new,
+    raw,
+)
+
+EVENT_ID = "0190d5a0-0000-7000-8000-000000000001"
+STREAMS = {kind: StreamId("acme", kind, "one") for kind in (SESSION, QUEUE_ITEM)}
+
+ITEM_EVENTS = (ItemEnqueued, ItemClaimed, ItemCompleted, ItemCancelled)
+
+
+def kind_of(event: AgentEvent) -> str:
+    return QUEUE_ITEM if isinstance(event, ITEM_EVENTS) else SESSION
+
+
+def encoded(event: AgentEvent) -> NewEvent:
+    """Return the event as the log gets it."""
+    return new(STREAMS[kind_of(event)], event, id=EVENT_ID)
+
+
+def unreadable(event: type[Any], data: bytes = b'"of another shape"', schema: int = 1) -> NewEvent:
+    """Return an event whose data no release wrote, or one of a later schema."""
+    stream = STREAMS[QUEUE_ITEM if event in ITEM_EVENTS else SESSION]
+    return NewEvent(stream, event_type(event), schema, EVENT_ID, None, None, data, b"{}", bytes(32))
+
+
+# What columns find hard: NUL, quotes, text beyond the BMP, lone surrogates (they travel encoded).
+texts = st.text(st.characters(codec=None), max_size=12) | st.sampled_from(
+    ["", "\x00", 'a"b\\c', "\u2028", "😀", "\ud800", "x" * 3000, "\\u0000", "null"]
+)
+optional = st.none() | texts
+integers = st.integers(-(2**31), 2**31 - 1)
+counts = st.integers(0, 2**31 - 1)
+times = st.datetimes(
+    timezones=st.sampled_from([UTC, timezone(timedelta(hours=14)), timezone(-timedelta(hours=14))])
+)
+costs = st.decimals(allow_nan=False, allow_infinity=False) | st.sampled_from(
+    [Decimal("0.012345"), Decimal("1E+40000"), Decimal("1E-40000"), Decimal("9" * 38), Decimal("-0.1")]
+)
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | texts,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3),
+    max_leaves=6,
+)
+# 20 digits, a number that no double holds, nesting that strict readers refuse.
+raws = json_values.map(raw) | st.sampled_from(
+    [Raw(b"12345678901234567890"), Raw(b'{"a":1e400}'), Raw(b"[" * 200 + b"]" * 200), Raw(b'{"a":0.10}')]
+)
+optional_raws = st.just(NULL) | raws
+
+usages = st.builds(Usage, integers, integers, integers, integers, integers)
+todos = st.builds(
+    Todo, texts, st.sampled_from(["pending", "in_progress", "completed", "dropped"]), optional, optional
+)
+words = st.sampled_from(["active", "waiting", "x" * 63, "\x00"])
+
+messages = st.builds(
+    MessageAppended,
+    message_id=texts,
+    role=st.sampled_from(["user", "assistant", "tool"]),
+    content=raws,
+    parent_id=optional,
+    model=optional,
+    usage=st.none() | usages,
+    cost=st.none() | costs,
+    sidechain=st.booleans(),
+    source=optional_raws,
+)
+
+session_events = st.one_of(
+    st.builds(
+        SessionCreated, optional, optional, optional, optional, optional, optional, optional, optional,
+        optional, optional_raws, st.none() | times,
+    ),
+    st.builds(
+        SessionUpdated, optional, optional, optional, optional, st.none() | words, optional_raws,
+        st.none() | times, optional,
+    ),
+    st.builds(SessionEnded, optional),
+    st.builds(SessionDeleted, optional),
+    st.builds(RecordKept, texts, raws, optional),
+    messages,
+    messages,
+    st.builds(
+        ConversationCompacted, optional, st.none() | counts, st.none() | counts, optional, optional, optional
+    ),
+    st.builds(SummaryRecorded, texts, optional),
+    st.builds(GenerationStarted, st.integers(0, 5) | counts, counts, optional),
+    st.builds(TodosReplaced, st.lists(todos, max_size=4).map(tuple)),
+)  # fmt: skip
+
+item_events = st.one_of(
+    st.builds(ItemEnqueued, raws, optional, integers, optional_raws),
+    st.builds(ItemClaimed, texts, st.none() | st.floats(0, 1e9)),
+    st.builds(ItemCompleted, optional_raws),
+    st.builds(ItemCancelled, optional),
+)
+
+events = session_events | item_events
+
+_broken = st.sampled_from([SessionCreated, MessageAppended, GenerationStarted, TodosReplaced]).map(unreadable)
+_broken_items = st.sampled_from([ItemEnqueued, ItemClaimed, ItemCompleted]).map(unreadable)
+
+# Histories as the log holds them, of one stream; now and then something that cannot be read.
+session_histories = st.lists(session_events.map(encoded) | _broken, max_size=12)
+item_histories = st.lists(item_events.map(encoded) | _broken_items, max_size=8)
