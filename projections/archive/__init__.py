@@ -1,0 +1,7 @@
+"""The archive: Parquet files and DuckDB views over the whole log. No live state, no decisions."""
+
+from projections.archive.archive import Archive
+from projections.archive.check import Finding
+from projections.archive.connection import Connection, Result
+
+__all__ = ["Archive", "Connection", "Finding", "Result"]

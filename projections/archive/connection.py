@@ -1,0 +1,173 @@
+"""A read-only session over the archive: user SQL and the prepared queries. Makes no rows, writes nothing.
+
+What a connection sees is fixed when it is opened: Parquet files plus the tail up to a position.
+User SQL is one SELECT (`guard.py`); besides, DuckDB itself is locked to the archive's own files.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from types import TracebackType
+from typing import Any
+
+import duckdb
+
+from eventlog.errors import BadInput, Closed
+from projections.archive import duck
+from projections.archive.guard import check_query
+from projections.archive.manifest import damaged
+
+_FETCH_ROWS = 4096
+
+
+class Connection:
+    """Views over the archive and its tail, up to `position`. Close it, or use it in `with`.
+
+    Attributes:
+        position: the last position that is seen.
+        tenant: the only tenant that is seen; None for all.
+    Not for use by several threads at once.
+    """
+
+    def __init__(
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        *,
+        position: int,
+        tenant: str | None,
+        timeout_s: float | None,
+        release: Callable[[], None],
+    ) -> None:
+        self.position = position
+        self.tenant = tenant
+        self._connection: duckdb.DuckDBPyConnection | None = connection
+        self._timeout_s = timeout_s
+        self._release = release
+
+    def __enter__(self) -> Connection:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Release DuckDB and its temporary files. Results are no longer readable."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+            self._release()
+
+    def sql(self, query: str) -> Result:
+        """Run one SELECT over `events`, `messages`, `sessions` and `usage`.
+
+        Raises:
+            BadInput: the query is no such SELECT, or DuckDB refuses it; nothing was changed.
+        """
+        check_query(self._open(), query)
+        return self._run(query, None)
+
+    def stat(self, session: str, tenant: str) -> Result:
+        """Messages, seq and position range, times and bytes of text, per generation."""
+        return self._prepared("stat", tenant, session=session)
+
+    def head(self, session: str, count: int, tenant: str) -> Result:
+        """The first `count` messages over all generations."""
+        return self._prepared("head", tenant, session=session, count=_count(count))
+
+    def tail(self, session: str, count: int, tenant: str) -> Result:
+        """The last `count` messages over all generations, oldest first."""
+        return self._prepared("tail", tenant, session=session, count=_count(count))
+
+    def seq(self, session: str, generation: int, first: int, last: int, tenant: str) -> Result:
+        """Messages `first` to `last` of one generation, both included; the first message is 0."""
+        return self._prepared("seq", tenant, session=session, generation=generation, first=first, last=last)
+
+    def grep(self, pattern: str, tenant: str, session: str | None = None, limit: int = 100) -> Result:
+        """Messages in which the regular expression `pattern` (RE2) is found, oldest first."""
+        return self._prepared("grep", tenant, session=session, pattern=pattern, count=_count(limit))
+
+    def _prepared(self, name: str, tenant: str, **parameters: Any) -> Result:
+        if self.tenant is not None and tenant != self.tenant:
+            raise BadInput(f"this connection reads tenant {self.tenant!r}, not {tenant!r}")
+        return self._run(duck.sql(f"queries/{name}"), {"tenant": tenant, **parameters})
+
+    def _run(self, query: str, parameters: Mapping[str, Any] | None) -> Result:
+        # A cursor of its own: an open result would block the connection for the next query.
+        cursor = self._open().cursor()
+        with self._limited(cursor):
+            cursor.execute(query) if parameters is None else cursor.execute(query, parameters)
+        return Result(cursor, self._limited)
+
+    def _open(self) -> duckdb.DuckDBPyConnection:
+        if self._connection is None:
+            raise Closed("this archive connection was closed", hint="open another one")
+        return self._connection
+
+    @contextmanager
+    def _limited(self, cursor: duckdb.DuckDBPyConnection) -> Iterator[None]:
+        """Stop what runs after the time limit, and turn DuckDB's errors into ours."""
+        timer = threading.Timer(self._timeout_s, cursor.interrupt) if self._timeout_s else None
+        if timer:
+            timer.daemon = True
+            timer.start()
+        try:
+            yield
+        except duckdb.InterruptException as error:
+            raise BadInput(f"the query took longer than {self._timeout_s} seconds and was stopped") from error
+        except duckdb.OutOfMemoryException as error:
+            raise BadInput(f"the query needs more memory than it may use: {error}") from error
+        except duckdb.IOException as error:
+            raise damaged(f"an archive file cannot be read: {error}", "archive") from error
+        except (duckdb.Error, UnicodeEncodeError, OverflowError) as error:
+            raise BadInput(f"DuckDB refuses the query: {error}") from error
+        finally:
+            if timer:
+                timer.cancel()
+
+
+class Result:
+    """Columns and rows of one query. Rows are read as they are asked for, once.
+
+    Attributes:
+        columns: names.
+        types: DuckDB types, as text.
+    Decimals, dates and times are Python objects; times have a time zone, UTC.
+    """
+
+    def __init__(self, cursor: duckdb.DuckDBPyConnection, limited: Callable[..., Any]) -> None:
+        self._cursor = cursor
+        self._limited = limited
+        description = cursor.description or []
+        self.columns = tuple(str(column[0]) for column in description)
+        self.types = tuple(str(column[1]) for column in description)
+
+    def __iter__(self) -> Iterator[tuple[Any, ...]]:
+        while True:
+            with self._limited(self._cursor):
+                rows = self._cursor.fetchmany(_FETCH_ROWS)
+            if not rows:
+                return
+            yield from rows
+
+    def rows(self) -> list[tuple[Any, ...]]:
+        """All rows that are left."""
+        return list(self)
+
+    def dicts(self) -> list[dict[str, Any]]:
+        """All rows that are left, by column name."""
+        return [dict(zip(self.columns, row, strict=True)) for row in self]
+
+    def df(self) -> Any:
+        """All rows that are left as a pandas DataFrame; needs pandas."""
+        with self._limited(self._cursor):
+            return self._cursor.df()
+
+
+def _count(value: int) -> int:
+    if value < 0:
+        raise BadInput(f"a count of {value} messages must be at least 0")
+    return value

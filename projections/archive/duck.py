@@ -1,0 +1,132 @@
+"""Opens DuckDB connections over archive files and loads the .sql texts. Knows no rows, locks nothing.
+
+Every connection is in memory and thrown away: there is no DuckDB file that could go stale.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from projections.archive.columns import TABLES
+from projections.archive.manifest import Manifest
+
+HERE = Path(__file__).parent
+SCHEMAS = ("archived", "tail", "whole", "base")
+VIEWS = ("events", "messages", "usage", "sessions")  # in order of creation: sessions reads usage
+
+_NO_EXTENSIONS = {
+    "autoinstall_known_extensions": "false",
+    "autoload_known_extensions": "false",
+    "allow_community_extensions": "false",
+}
+
+
+@cache
+def sql(name: str) -> str:
+    """Return the text of one .sql file, e.g. `queries/stat`."""
+    return (HERE / f"{name}.sql").read_text(encoding="utf-8")
+
+
+def filled(name: str, **values: str) -> str:
+    """Return the text of one .sql file with its `{names}` replaced by SQL text."""
+    lines = sql(name).splitlines()
+    text = "\n".join(line for line in lines if not line.startswith("--"))
+    for key, value in values.items():
+        text = text.replace(f"{{{key}}}", value)
+    return text
+
+
+def quoted(text: str) -> str:
+    """Return a SQL string literal."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def quoted_list(texts: Sequence[str]) -> str:
+    return "[" + ", ".join(map(quoted, texts)) + "]"
+
+
+def column_list(table: str) -> str:
+    return ", ".join(f'"{name}"' for name in TABLES[table].columns)
+
+
+def column_types(table: str) -> str:
+    return ", ".join(f'"{name}" {type}' for name, type in TABLES[table].columns.items())
+
+
+def column_struct(table: str) -> str:
+    """Return columns and types as `read_json` takes them."""
+    return "{" + ", ".join(f"{quoted(n)}: {quoted(t)}" for n, t in TABLES[table].columns.items()) + "}"
+
+
+def open_duckdb(spill: Path, *, memory_limit: str, threads: int) -> duckdb.DuckDBPyConnection:
+    """Open an empty in-memory database that may spill to `spill` and loads no extensions."""
+    config: dict[str, Any] = {
+        **_NO_EXTENSIONS,
+        "memory_limit": memory_limit,
+        "threads": str(threads),
+        "temp_directory": str(spill),
+        # Python variables of callers are not tables.
+        "python_enable_replacements": "false",
+    }
+    connection = duckdb.connect(":memory:", config=config)
+    connection.execute("set global TimeZone = 'UTC'")  # for cursors too
+    return connection
+
+
+def create_archived(connection: duckdb.DuckDBPyConnection, directory: Path, manifest: Manifest) -> None:
+    """Create the schemas, and `archived.<table>` over the Parquet files of `manifest`."""
+    for schema in SCHEMAS:
+        connection.execute(f"create schema {schema}")
+    for table in TABLES:
+        paths = [str(directory / file.name) for file in manifest.of_table(table)]
+        if paths:
+            text = filled(
+                "views/table_archived", table=table, columns=column_list(table), files=quoted_list(paths)
+            )
+        else:
+            text = filled("views/table_archived_empty", table=table, types=column_types(table))
+        connection.execute(text)
+
+
+def create_views(connection: duckdb.DuckDBPyConnection, tenant: str | None) -> None:
+    """Create what users and prepared queries read; `archived` and `tail` must exist."""
+    for table in TABLES:
+        connection.execute(filled("views/table_whole", table=table, columns=column_list(table)))
+        if tenant is None:
+            connection.execute(filled("views/table_base", table=table))
+        else:
+            connection.execute(filled("views/table_base_of_tenant", table=table, tenant=quoted(tenant)))
+    connection.execute(sql("views/prices"))
+    for price in prices():
+        connection.execute(
+            sql("views/prices_fill"),
+            [
+                price["model_pattern"],
+                float(price["input_usd"]),
+                float(price["output_usd"]),
+                float(price["cache_read_usd"]),
+                float(price["cache_write_usd"]),
+            ],
+        )
+    for view in VIEWS:
+        connection.execute(sql(f"views/{view}"))
+
+
+@cache
+def prices() -> Sequence[Mapping[str, str]]:
+    """Return the price table: list prices in USD per million tokens, with source and date."""
+    with (HERE / "prices.csv").open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def lock_down(connection: duckdb.DuckDBPyConnection, paths: Sequence[Path]) -> None:
+    """Leave the connection only the given files (and its spill directory), for good."""
+    connection.execute(f"set allowed_paths = {quoted_list([str(path) for path in paths])}")
+    connection.execute("set enable_external_access = false")
+    connection.execute("set lock_configuration = true")

@@ -1,0 +1,136 @@
+"""The archive's table of contents: which Parquet files make it up, and what each must contain.
+
+`manifest.json` is one JSON object (docs/formats/archive.md). A file that is not in it is not part
+of the archive. Nothing here touches files; `archive.py` replaces the manifest by an atomic rename.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+import msgspec
+
+from eventlog.errors import Damaged, FormatTooNew
+from projections.archive.columns import EVENTS, MESSAGES, TABLES
+
+FORMAT = 1
+MANIFEST_NAME = "manifest.json"
+
+
+class ArchiveFile(msgspec.Struct, frozen=True, kw_only=True):
+    """One Parquet file: the rows of one table from a range of positions.
+
+    `source_bytes` counts the payload bytes of the range (events files only, else 0): it tells a
+    range that is small from one that was closed because it was large.
+    """
+
+    table: str
+    name: str
+    first_position: int
+    last_position: int
+    rows: int
+    size_bytes: int
+    sha256: str
+    source_bytes: int = 0
+
+
+class Manifest(msgspec.Struct, frozen=True, kw_only=True):
+    """All files, in order of position. Ranges follow each other without a gap from position 1."""
+
+    format: int
+    log_id: str
+    archive_position: int
+    events: int
+    messages: int
+    files: list[ArchiveFile]
+
+    def of_table(self, table: str) -> list[ArchiveFile]:
+        return [file for file in self.files if file.table == table]
+
+    def ranges(self) -> list[ArchiveFile]:
+        """The events files: one per range."""
+        return self.of_table(EVENTS)
+
+    def before(self, position: int) -> Manifest:
+        """Return the manifest of the ranges that end before `position`."""
+        return make(self.log_id, [file for file in self.files if file.last_position < position])
+
+    def with_range(self, files: list[ArchiveFile]) -> Manifest:
+        """Return the manifest with one more range, or with one replaced."""
+        first = files[0].first_position
+        others = [file for file in self.files if file.first_position != first]
+        return make(self.log_id, others + files)
+
+
+def make(log_id: str, files: list[ArchiveFile]) -> Manifest:
+    """Return the manifest of `files`; positions and counts follow from them."""
+    ordered = sorted(files, key=lambda file: (file.first_position, file.table))
+    counts = {table: sum(file.rows for file in ordered if file.table == table) for table in TABLES}
+    return Manifest(
+        format=FORMAT,
+        log_id=log_id,
+        archive_position=max((file.last_position for file in ordered), default=0),
+        events=counts[EVENTS],
+        messages=counts[MESSAGES],
+        files=ordered,
+    )
+
+
+def file_name(table: str, first_position: int, last_position: int, sha256: str) -> str:
+    """Named after range and content: a file that is made again never replaces the one being read."""
+    return f"{table}-{first_position:020d}-{last_position:020d}-{sha256[:12]}.parquet"
+
+
+def encode(manifest: Manifest) -> bytes:
+    return msgspec.json.format(msgspec.json.encode(manifest), indent=1) + b"\n"
+
+
+def decode(text: bytes, log_id: str) -> Manifest:
+    """Return a manifest that holds together.
+
+    Raises:
+        FormatTooNew: a newer agentlog wrote it.
+        Damaged: it is no manifest, belongs to another log, or has a gap.
+    """
+    try:
+        number = msgspec.json.decode(text, type=_FormatOnly).format
+        if number > FORMAT:
+            raise FormatTooNew(f"the archive has format {number}, this release reads up to {FORMAT}")
+        manifest = msgspec.json.decode(text, type=Manifest)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise damaged(f"{MANIFEST_NAME} is no manifest: {error}", MANIFEST_NAME) from error
+    if manifest.log_id != log_id:
+        raise damaged(
+            f"the archive was made from log {manifest.log_id!r}, not from {log_id!r}", MANIFEST_NAME
+        )
+    _check_ranges(manifest)
+    return manifest
+
+
+class _FormatOnly(msgspec.Struct):
+    format: int
+
+
+def _check_ranges(manifest: Manifest) -> None:
+    ends: dict[str, int] = defaultdict(int)
+    for file in manifest.files:
+        if file.table not in TABLES or file.first_position != ends[file.table] + 1:
+            raise damaged(
+                f"{MANIFEST_NAME} has {file.name} after position {ends[file.table]} of {file.table}",
+                MANIFEST_NAME,
+            )
+        ends[file.table] = file.last_position
+    expected = make(manifest.log_id, manifest.files)
+    if expected != manifest or {ends[table] for table in TABLES} != {manifest.archive_position}:
+        raise damaged(f"the counts in {MANIFEST_NAME} are not those of its files", MANIFEST_NAME)
+
+
+def damaged(what: str, where: str, first_position: int = 1, last_position: int | None = None) -> Damaged:
+    """An error of the archive. The log is not concerned: the archive can be made again from it."""
+    return Damaged(
+        what,
+        hint="make the archive again from the log (`agentlog archive rebuild`)",
+        first_position=first_position,
+        last_position=last_position,
+        where=where,
+    )

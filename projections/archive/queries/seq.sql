@@ -1,0 +1,9 @@
+-- Messages of one generation by their place in it.
+--   $tenant      varchar
+--   $session     varchar
+--   $generation  bigint
+--   $first       bigint  seq of the first message
+--   $last        bigint  seq of the last message, itself included
+select * from whole.messages
+where tenant = $tenant and session = $session and generation = $generation and seq between $first and $last
+order by position

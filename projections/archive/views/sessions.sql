@@ -1,0 +1,82 @@
+-- One row per session; appending to a session that nobody created creates it. Attributes are the
+-- last that were given. An end does not undo a deletion; only what gives a state does.
+create view main.sessions as
+with changes as (
+    select
+        tenant,
+        session,
+        arg_max(title, position) as title,
+        arg_max(agent, position) as agent,
+        arg_max(model, position) as model,
+        arg_max(mode, position) as mode,
+        arg_max(state, position) filter (where type <> 'session_ended') as state,
+        max(position) filter (where type <> 'session_ended' and state is not null)
+            as state_position,
+        max(position) filter (where type = 'session_ended' and state is not null) as ended_position,
+        arg_max(parent, position) as parent,
+        arg_max(source, position) as source,
+        arg_max(directory, position) as directory,
+        arg_max(git_branch, position) as git_branch,
+        max(generation) as generation,
+        count(generation) as generations_started,
+        count(*) filter (where type = 'conversation_compacted') as compactions,
+        min(coalesce(occurred_at, time)) as first_time,
+        max(coalesce(occurred_at, time)) as last_time
+    from base.session_changes
+    group by tenant, session
+),
+said as (
+    select
+        tenant,
+        session,
+        arg_max(model, position) as model,
+        count(*) as messages,
+        min(coalesce(occurred_at, time)) as first_time,
+        max(coalesce(occurred_at, time)) as last_time
+    from base.messages
+    group by tenant, session
+),
+used as (
+    select
+        tenant,
+        session,
+        try_cast(sum(input_tokens) as bigint) as input_tokens,
+        try_cast(sum(output_tokens) as bigint) as output_tokens,
+        try_cast(sum(cache_read_tokens) as bigint) as cache_read_tokens,
+        try_cast(sum(cache_write_tokens) as bigint) as cache_write_tokens,
+        try_cast(sum(reasoning_tokens) as bigint) as reasoning_tokens,
+        sum(cost) as cost
+    from main.usage
+    group by tenant, session
+)
+select
+    tenant,
+    session,
+    changes.title,
+    changes.agent,
+    coalesce(changes.model, said.model) as model,
+    changes.mode,
+    case
+        when changes.state = 'deleted' then 'deleted'
+        when changes.ended_position > coalesce(changes.state_position, 0) then 'ended'
+        else coalesce(changes.state, 'active')
+    end as state,
+    changes.parent,
+    changes.source,
+    changes.directory,
+    changes.git_branch,
+    coalesce(changes.generation, 0) as generation,
+    coalesce(changes.generations_started, 0) + 1 as generations,
+    coalesce(changes.compactions, 0) as compactions,
+    coalesce(said.messages, 0) as messages,
+    coalesce(used.input_tokens, 0) as input_tokens,
+    coalesce(used.output_tokens, 0) as output_tokens,
+    coalesce(used.cache_read_tokens, 0) as cache_read_tokens,
+    coalesce(used.cache_write_tokens, 0) as cache_write_tokens,
+    coalesce(used.reasoning_tokens, 0) as reasoning_tokens,
+    used.cost,
+    least(changes.first_time, said.first_time) as first_time,
+    greatest(changes.last_time, said.last_time) as last_time
+from changes
+full join said using (tenant, session)
+left join used using (tenant, session)
