@@ -14,6 +14,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -55,6 +56,20 @@ def find_binaries(explicit: str | None = None) -> Binaries:
         "or open the log with postgres='postgresql://…'",
         searched=seen,
     )
+
+
+def find_python() -> str:
+    """Return the interpreter, which our small helper processes run in.
+
+    Raises:
+        EmbeddedPostgresError: a frozen application carries one that cannot be run by itself.
+    """
+    if not sys.executable or getattr(sys, "frozen", False):
+        raise EmbeddedPostgresError(
+            "this application brings no Python interpreter of its own to run the server's helpers in",
+            hint="open the log with postgres='postgresql://…'",
+        )
+    return sys.executable
 
 
 def _candidates() -> Iterator[str]:

@@ -9,23 +9,32 @@ import contextlib
 import os
 import shutil
 import subprocess
-import sys
 import threading
 
 from eventlog.clock import Clock
 from eventlog.embedded import configuration
-from eventlog.embedded.binaries import Binaries
+from eventlog.embedded.binaries import Binaries, find_python
 from eventlog.embedded.holders import LockFile
 from eventlog.embedded.identity import LAUNCHER, account_of, hand_over
 from eventlog.embedded.layout import ROLE, Layout
 from eventlog.embedded.privileges import Identity
-from eventlog.embedded.processes import Process, exists, find_process, postgres_processes_in, read_pid_file
+from eventlog.embedded.processes import (
+    MARK,
+    Process,
+    exists,
+    find_process,
+    hidden_postgres_processes,
+    postgres_processes_in,
+    read_pid_file,
+)
 from eventlog.embedded.ready import Cancelled, Progress
 from eventlog.embedded.serverlog import ServerLog, last_lines
 from eventlog.errors import EmbeddedPostgresError
 
-# Backends of a server that was killed see that within a moment, and then end by themselves.
-ORPHANS_MAX_S = 30.0
+# Backends of a killed server see that within a moment and end by themselves; a server whose
+# postmaster.pid was spoilt sees that within a minute.
+ORPHANS_MAX_S = 90.0
+STILL_IN_USE = "pre-existing shared memory block"
 
 
 class Cluster:
@@ -67,7 +76,7 @@ class Cluster:
         arguments += ["--auth-local=peer", "--auth-host=scram-sha-256"]
         arguments += ["--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C"]
         command = [self.binaries.program("initdb"), *arguments]
-        done = self._launch(command, place, log="", pid_file="", start_lock=start_lock)
+        done = self._launch(command, place, start_lock)
         if done.returncode != 0:
             raise EmbeddedPostgresError(
                 f"initdb failed with status {done.returncode}: {last_lines(done.stdout + done.stderr)}",
@@ -78,15 +87,8 @@ class Cluster:
         _sync_directory(self.layout.root)
 
     def _check_major(self) -> None:
-        try:
-            with open(os.path.join(self.layout.cluster, "PG_VERSION")) as file:
-                major = file.read().strip()
-        except OSError as error:
-            raise EmbeddedPostgresError(
-                f"{self.layout.cluster} is no Postgres cluster: {error.strerror} (PG_VERSION)",
-                hint="move it away and run `agentlog restore postgres`: the segments hold the whole log",
-            ) from error
-        if major != str(self.binaries.major):
+        major = read_major(self.layout)
+        if major != self.binaries.major:
             raise EmbeddedPostgresError(
                 f"the cluster in {self.layout.cluster} was made by PostgreSQL {major}, "
                 f"and the installed programs are PostgreSQL {self.binaries.major}",
@@ -109,35 +111,46 @@ class Cluster:
         log.begin()
         hand_over(self.layout, self.identity)
         command = [self.binaries.program("postgres")]
-        command += configuration.command_line(self._as_seen_by_server(self.layout.cluster))
-        done = self._launch(
-            command,
-            self.layout.cluster,
-            log=log.path,
-            pid_file=self.layout.pid_file,
-            start_lock=start_lock,
-            environment=environment,
-        )
-        answer = done.stdout.strip()
-        process = find_process(int(answer)) if answer.isdigit() else None
-        if process is None:
-            raise log.failure(f"Postgres did not start ({answer or done.stderr.strip() or 'ended'})")
-        return process
+        base = self._as_seen_by_server(self.layout.cluster)
+        command += configuration.command_line(base, MARK + self.layout.cluster)
+        end = self.clock.monotonic() + ORPHANS_MAX_S
+        while True:
+            done = self._launch(
+                command, self.layout.cluster, start_lock, log=log.path, environment=environment
+            )
+            answer = done.stdout.strip()
+            process = find_process(int(answer)) if answer.isdigit() else None
+            if process is not None:
+                return process
+            # Postgres' own guard saw backends of a killed server that we may not look at.
+            if STILL_IN_USE not in log.tail() or self.clock.monotonic() > end:
+                raise log.failure(f"Postgres did not start ({answer or done.stderr.strip() or 'ended'})")
+            self._pause(0.2)
 
     def _wait_for_orphans(self) -> None:
         """Wait for the backends of a killed server: two servers' writers must never meet in one cluster."""
         end = self.clock.monotonic() + ORPHANS_MAX_S
-        while pids := postgres_processes_in(self.layout.cluster):
+        while pids := self._other_users():
             if self.clock.monotonic() > end:
                 raise EmbeddedPostgresError(
-                    f"processes {', '.join(map(str, pids))} still work in {self.layout.cluster}, "
+                    f"processes {', '.join(map(str, pids))} may still work in {self.layout.cluster}, "
                     "but its postmaster.pid names no running server",
                     hint="their server was killed: end them, then open the log again",
                     pids=pids,
                 )
             self.progress("waiting for the last processes of a killed Postgres")
-            if self.cancel.wait(0.05):
-                raise Cancelled
+            self._pause(0.05)
+
+    def _other_users(self) -> list[int]:
+        pids = postgres_processes_in(self.layout.cluster)
+        if read_pid_file(self.layout.pid_file) is None and os.path.exists(self.layout.pid_file):
+            # Nothing tells Postgres either about processes that we may not look at.
+            pids += hidden_postgres_processes(os.stat(self.layout.cluster).st_uid)
+        return pids
+
+    def _pause(self, duration_s: float) -> None:
+        if self.cancel.wait(duration_s):
+            raise Cancelled
 
     def _heal_pid_file(self) -> dict[str, str]:
         """Make the remains of a dead server harmless; return what the new one must be told about them.
@@ -147,9 +160,9 @@ class Cluster:
         PG_GRANDPARENT_PID. The file itself stays when it can be read: it also names the shared memory
         by which Postgres recognises surviving backends.
         """
-        entry = read_pid_file(self.layout.pid_file)
-        if entry is not None:
-            return {"PG_GRANDPARENT_PID": str(entry[0])} if exists(entry[0]) else {}
+        pid = read_pid_file(self.layout.pid_file)
+        if pid is not None:
+            return {"PG_GRANDPARENT_PID": str(pid)} if exists(pid) else {}
         with contextlib.suppress(FileNotFoundError):
             # Short or garbled: Postgres would refuse it for ever, and nobody works here (we looked).
             os.unlink(self.layout.pid_file)
@@ -190,15 +203,15 @@ class Cluster:
         self,
         command: list[str],
         directory: str,
-        *,
-        log: str,
-        pid_file: str,
         start_lock: LockFile,
+        *,
+        log: str = "",
         environment: dict[str, str] | None = None,
     ) -> subprocess.CompletedProcess[str]:
-        """Run a program of Postgres as its user, by launch.py. It inherits start.lock and nothing else."""
+        """Run a program as the server's user, by launch.py; detached if it has a log.."""
         who = [self.identity.how, str(self.identity.uid), str(self.identity.gid)]
-        launcher = [sys.executable, "-I", "-S", LAUNCHER, *who, directory, log, pid_file, str(start_lock.fd)]
+        where = [directory, log, self.layout.pid_file if log else "", str(start_lock.fd)]
+        launcher = [find_python(), "-I", "-S", LAUNCHER, *who, *where]
         # A clean environment: PGOPTIONS, PGDATA and the like of the caller are not for this server.
         clean = {"PATH": "/usr/bin:/bin:/usr/sbin:/sbin", "LC_ALL": "C", "TZ": "UTC", **(environment or {})}
         if "LD_LIBRARY_PATH" in os.environ:
@@ -218,6 +231,19 @@ class Cluster:
 
     def _as_seen_by_server(self, directory: str) -> str:
         return directory if self.identity.by_path else "/proc/self/cwd"
+
+
+def read_major(layout: Layout) -> int:
+    """Return the major version of the Postgres that made the cluster."""
+    path = os.path.join(layout.cluster, "PG_VERSION")
+    try:
+        with open(path) as file:
+            return int(file.read())
+    except (OSError, ValueError) as error:
+        raise EmbeddedPostgresError(
+            f"{layout.cluster} is no Postgres cluster: {path} does not hold a version ({error})",
+            hint="move it away and run `agentlog restore postgres`: the segments hold the whole log",
+        ) from error
 
 
 def _sync_directory(path: str) -> None:

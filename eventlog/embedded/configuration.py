@@ -69,9 +69,13 @@ def ident_text(users: Iterable[str]) -> str:
     return HEADER + "".join(lines)
 
 
-def command_line(base: str) -> list[str]:
-    """The server's arguments. `base` is the cluster as the server reaches it."""
-    arguments = ["-D", base]
+def command_line(base: str, mark: str) -> list[str]:
+    """The server's arguments.
+
+    `base` is the cluster as the server reaches it. `mark` names it for whoever looks at the process:
+    Postgres keeps a setting with a dot in its name without asking what it means.
+    """
+    arguments = ["-D", base, "-c", mark]
     files = {"config_file": SETTINGS_FILE, "hba_file": HBA_FILE, "ident_file": IDENT_FILE}
     for name, value in {**{key: f"{base}/{file}" for key, file in files.items()}, **FIXED}.items():
         arguments += ["-c", f"{name}={value}"]

@@ -19,6 +19,8 @@ import threading
 import time
 import weakref
 
+from eventlog.embedded.files import open_owned
+
 POLL_S = 0.005
 
 
@@ -30,7 +32,7 @@ class LockFile:
 
     def __init__(self, path: str) -> None:
         self.path = path
-        self.fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        self.fd = open_owned(path, os.O_RDWR)
         _open_files.add(self)
 
     def try_lock(self, *, exclusive: bool) -> bool:

@@ -8,6 +8,7 @@ import stat
 import subprocess
 import sys
 
+from eventlog.embedded.binaries import find_python
 from eventlog.embedded.layout import Layout
 from eventlog.embedded.privileges import (
     OVERFLOW_UID,
@@ -20,6 +21,8 @@ from eventlog.embedded.privileges import (
     path_of,
 )
 
+# Bits of CAP_CHOWN, CAP_DAC_OVERRIDE, CAP_FOWNER, CAP_KILL, CAP_SETGID and CAP_SETUID.
+NEEDED_CAPABILITIES = 1 << 0 | 1 << 1 | 1 << 3 | 1 << 5 | 1 << 6 | 1 << 7
 LAUNCHER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "launch.py")
 
 
@@ -42,7 +45,8 @@ def gather(layout: Layout, programs: str) -> Facts:
         me=account_of(os.geteuid(), os.getegid()),
         cluster_owner=None if root is None else account_of(root.st_uid, root.st_gid),
         data_owner=account_of(data.st_uid, data.st_gid),
-        users=tuple(_existing(PREFERRED_USERS)),
+        users=tuple(user for user in _existing(PREFERRED_USERS) if _is_mapped(user.uid)),
+        may_become=_may_become_others(),
         inner=inner[0] if inner else None,
         data_path=path_of(data_dir),
         programs_path=path_of(programs),
@@ -72,9 +76,28 @@ def _existing(names: tuple[str, ...]) -> list[Account]:
     return accounts
 
 
+def _may_become_others() -> bool:
+    """Does root have what it takes here? Containers drop capabilities."""
+    if sys.platform != "linux":
+        return os.geteuid() == 0
+    with open("/proc/self/status") as file:
+        line = next((line for line in file if line.startswith("CapEff:")), "CapEff: 0")
+    return int(line.split()[1], 16) & NEEDED_CAPABILITIES == NEEDED_CAPABILITIES
+
+
+def _is_mapped(uid: int) -> bool:
+    """Does the uid exist in our user namespace? A sandbox may have no other than root's."""
+    try:
+        with open("/proc/self/uid_map") as file:
+            ranges = [[int(number) for number in line.split()] for line in file]
+    except FileNotFoundError:
+        return True
+    return any(first <= uid < first + count for first, _, count in ranges)
+
+
 def namespaces_work(identity: Identity) -> bool:
     """Try to make a user namespace with these ids: sandboxes forbid it in ways that only trying shows."""
-    command = [sys.executable, "-I", "-S", LAUNCHER, "namespace", str(identity.uid), str(identity.gid)]
+    command = [find_python(), "-I", "-S", LAUNCHER, "namespace", str(identity.uid), str(identity.gid)]
     return (
         subprocess.run(
             [*command, "/", "", "", "-1", "/bin/true"], capture_output=True, check=False
@@ -91,10 +114,16 @@ def hand_over(layout: Layout, identity: Identity) -> None:
     """
     if os.geteuid() != 0:
         return
+    if _owner(layout.cluster) not in (None, identity.owner_uid):
+        # From the inside out, the top last: its owner tells whether all of it was handed over.
+        for directory, _, files in os.walk(layout.cluster, topdown=False):  # does not follow symbolic links
+            for name in files:
+                _give(os.path.join(directory, name), identity)
+            _give(directory, identity)
     _give(layout.root, identity)
-    for directory, names, files in os.walk(layout.root):  # does not follow symbolic links
-        if directory == layout.root and _owner(layout.cluster) == identity.owner_uid:
-            names.remove("cluster")  # thousands of files, theirs already
+    for directory, names, files in os.walk(layout.root):
+        if directory == layout.root and "cluster" in names:
+            names.remove("cluster")  # done above, or theirs already
         for name in names + files:
             _give(os.path.join(directory, name), identity)
 

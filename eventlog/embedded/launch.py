@@ -50,8 +50,8 @@ def run(how: str, uid: int, gid: int, directory: str, log: str, command: list[st
         os.chdir(directory)
         if how == "user":
             os.setgroups([])
-            os.setresgid(gid, gid, gid)
-            os.setresuid(uid, uid, uid)
+            os.setgid(gid)  # by root: real, effective and saved at once
+            os.setuid(uid)
         elif how == "namespace":
             enter_namespace(uid, gid)
         # Python ignores some signals and callers may block others; the server shall inherit none of that.

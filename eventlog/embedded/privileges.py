@@ -54,6 +54,7 @@ class Facts(NamedTuple):
     cluster_owner: Account | None  # of <data_dir>/postgres; None while there is none
     data_owner: Account  # of <data_dir>
     users: tuple[Account, ...]  # existing ones of PREFERRED_USERS, in that order
+    may_become: bool  # we have the capabilities to give files away and to become another user
     inner: Account | None  # an existing one of PREFERRED_INNER_USERS
     data_path: tuple[Directory, ...]  # from / to <data_dir>
     programs_path: tuple[Directory, ...]  # from / to the programs
@@ -99,13 +100,13 @@ def decide(facts: Facts) -> Identity:
         if by_path or facts.entering:
             return Identity("user", user.uid, user.gid, user.uid, user.gid, by_path, user.name)
         walls.append((user, first_wall(user, facts.data_path)))
+    if _settled(facts):
+        raise _refusal(facts.cluster_owner or facts.me, walls[0][1] if walls else None, facts)
     # Inside a namespace root has no capability outside of it: it passes only what it owns or what is open.
     wall = first_wall(facts.me, facts.programs_path) or first_wall(facts.me, facts.data_path)
     if facts.namespaces and facts.inner is not None and wall is None:
         return _in_namespace(facts.me, facts.inner)
-    if not walls:
-        walls = [(facts.me, wall)]
-    raise _refusal(*walls[0], facts)
+    raise _refusal(*(walls[0] if walls else (facts.me, wall)), facts)
 
 
 def _as_ourselves(facts: Facts) -> Identity:
@@ -133,10 +134,20 @@ def _in_namespace(me: Account, inner: Account) -> Identity:
     return Identity("namespace", inner.uid, inner.gid, me.uid, me.gid, True, inner.name)
 
 
+def _settled(facts: Facts) -> bool:
+    """Does the cluster belong to a person? Then nobody else may have it: they would be locked out."""
+    owner = facts.cluster_owner
+    return owner is not None and owner.uid != 0 and owner not in facts.users
+
+
 def _users_for_root(facts: Facts) -> Iterator[Account]:
     """Whoever owns the files already comes first, so that they can still open them as themselves."""
+    if not facts.may_become:
+        return
     if facts.cluster_owner is not None and facts.cluster_owner.uid != 0:
         yield facts.cluster_owner
+        if _settled(facts):
+            return
     elif facts.data_owner.uid != 0 and facts.data_owner.name:  # initdb insists on a name
         yield facts.data_owner
     yield from facts.users
@@ -160,14 +171,19 @@ def first_wall(user: Account, path: tuple[Directory, ...]) -> Directory | None:
 
 
 def _refusal(user: Account, wall: Directory | None, facts: Facts) -> EmbeddedPostgresError:
-    where = (
-        "a directory on the way" if wall is None else f"{wall.path} (mode {wall.mode:04o}, uid {wall.uid})"
+    if wall is not None:
+        reason = f"{_called(user)} cannot pass {wall.path} (mode {wall.mode:04o}, uid {wall.uid})"
+    elif not facts.may_become:
+        reason = "this process lacks the capabilities to become another user"
+    else:
+        reason = f"there is no user named {', '.join(PREFERRED_USERS)}"
+    also = (
+        f"the cluster belongs to {_called(user)}" if _settled(facts) else "no user namespace can be made here"
     )
     return EmbeddedPostgresError(
-        f"we are root, Postgres refuses to run as root, user {_called(user)} cannot pass {where}, "
-        "and no user namespace can be made here",
+        f"we are root, Postgres refuses to run as root, {reason}, and {also}",
         hint="run agentlog as an ordinary user; or install it and its Python where other users can enter; "
-        "or let others enter that directory (we change no modes); "
+        "or let others enter that directory (agentlog changes no modes); "
         "or open the log with postgres='postgresql://…'",
         directory=None if wall is None else wall.path,
         user=user.name,

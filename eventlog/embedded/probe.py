@@ -21,23 +21,19 @@ class Answer(NamedTuple):
     """What the server said.
 
     Attributes:
-        ready: a connection works.
-        version: the server's version, e.g. "18.6"; empty unless ready.
+        ready: a connection works, or would if one were free.
         sqlstate: of its refusal; empty when nobody listens.
         message: its refusal in its own words, or the system's.
     """
 
     ready: bool
-    version: str = ""
     sqlstate: str = ""
     message: str = ""
 
     @property
     def wait(self) -> bool:
-        """Might it become ready by itself? Yes while nobody listens, it starts, recovers or stops (57P03),
-        or all its connections are in use (53300).
-        """
-        return not self.ready and self.sqlstate in ("", "57P03", "53300")
+        """Might it become ready by itself? While nobody listens, or it starts, recovers, stops (57P03)."""
+        return not self.ready and self.sqlstate in ("", "57P03")
 
 
 def probe(path: str, *, role: str, database: str, limit_s: float = 5.0) -> Answer:
@@ -52,7 +48,7 @@ def probe(path: str, *, role: str, database: str, limit_s: float = 5.0) -> Answe
             connection.connect(path)
             connection.sendall(struct.pack(">ii", len(body) + 8, PROTOCOL) + body)
             answer = _read_answer(connection)
-            if answer.ready:
+            if answer.ready and not answer.sqlstate:
                 connection.sendall(_HEAD.pack(b"X", 4))  # Terminate, so that the log stays quiet
             return answer
     except OSError as error:
@@ -60,7 +56,6 @@ def probe(path: str, *, role: str, database: str, limit_s: float = 5.0) -> Answe
 
 
 def _read_answer(connection: socket.socket) -> Answer:
-    version = ""
     while True:
         kind, length = _HEAD.unpack(_read(connection, 5))
         if not 4 <= length <= LONGEST_MESSAGE_BYTES:
@@ -71,13 +66,13 @@ def _read_answer(connection: socket.socket) -> Answer:
         match kind:
             case b"E":
                 fields = {part[:1]: part[1:].decode(errors="replace") for part in body.split(b"\0") if part}
-                return Answer(False, sqlstate=fields.get(b"C", ""), message=fields.get(b"M", ""))
-            case b"S" if body.startswith(b"server_version\0"):
-                version = body.split(b"\0")[1].decode(errors="replace")
+                sqlstate, message = fields.get(b"C", ""), fields.get(b"M", "")
+                # All connections are in use: whoever can say that is up.
+                return Answer(sqlstate == "53300", sqlstate, message)
             case b"R" if body != b"\0\0\0\0":  # it wants a password: this is not a server we configured
                 return Answer(False, sqlstate="28000", message="the server asks for a password")
             case b"Z":
-                return Answer(True, version)
+                return Answer(True)
 
 
 def _read(connection: socket.socket, length: int) -> bytes:

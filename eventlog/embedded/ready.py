@@ -8,14 +8,17 @@ from collections.abc import Callable
 from eventlog.clock import Clock
 from eventlog.embedded.address import Address
 from eventlog.embedded.layout import DATABASE, ROLE
-from eventlog.embedded.probe import Answer, probe
+from eventlog.embedded.probe import probe
 from eventlog.embedded.processes import Process, is_alive
 from eventlog.embedded.serverlog import ServerLog
 
-# A server that neither answers nor writes to its log for this long is given up. Recovery writes a
+# A server that neither answers nor reports anything new for this long is given up. Recovery writes a
 # line a second, so a long one has no limit.
 SILENCE_MAX_S = 120.0
+# Each question before its time is a line in the log, so after a moment we ask less often.
+HASTE_S = 0.5
 POLL_S = 0.004
+SLOW_POLL_S = 0.1
 
 Progress = Callable[[str], None]
 
@@ -32,30 +35,31 @@ def wait_until_ready(
     clock: Clock,
     progress: Progress,
     cancel: threading.Event,
-) -> Answer:
-    """Connect again and again until that works, and return the server's answer.
+) -> bool:
+    """Connect again and again until that works; return False if the server ended before.
 
     Raises:
-        EmbeddedPostgresError: the server ended, refuses us, or fell silent; with its last words.
+        EmbeddedPostgresError: it refuses us, or fell silent; with its last words.
         Cancelled: `cancel` was set.
     """
-    seen_bytes, seen_at = -1, clock.monotonic()
+    began = heard_at = clock.monotonic()
+    heard = ""
     while True:
         answer = probe(address.socket, role=ROLE, database=DATABASE)
         if answer.ready:
-            return answer
+            return True
+        if not is_alive(process):
+            return False
         if not answer.wait:
             raise log.failure(f"Postgres refuses us: {answer.message}")
-        if not is_alive(process):
-            raise log.failure("Postgres ended while it started")
-        size, now = log.size(), clock.monotonic()
-        if size != seen_bytes:
-            seen_bytes, seen_at = size, now
-            if answer.sqlstate:  # it listens already: this takes longer than a moment
-                progress(f"Postgres: {log.tail(1)}")
-        elif now - seen_at > SILENCE_MAX_S:
+        now, news = clock.monotonic(), log.news()
+        if news != heard:
+            heard, heard_at = news, now
+            if now - began > HASTE_S:
+                progress(f"waiting for Postgres: {news}")
+        elif now - heard_at > SILENCE_MAX_S:
             raise log.failure(
                 f"Postgres (pid {process.pid}) did not answer for {SILENCE_MAX_S:.0f} s ({answer.message})"
             )
-        if cancel.wait(POLL_S):
+        if cancel.wait(POLL_S if now - began < HASTE_S else SLOW_POLL_S):
             raise Cancelled

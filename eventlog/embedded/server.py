@@ -25,12 +25,12 @@ from typing import Any
 import eventlog
 from eventlog.clock import Clock
 from eventlog.embedded.address import Address
-from eventlog.embedded.binaries import find_binaries
-from eventlog.embedded.cluster import Cluster
+from eventlog.embedded.binaries import find_binaries, find_python
+from eventlog.embedded.cluster import Cluster, read_major
+from eventlog.embedded.files import open_owned
 from eventlog.embedded.holders import LockFile, is_last
 from eventlog.embedded.identity import account_of, choose_identity
 from eventlog.embedded.layout import DATABASE, PORT, ROLE, Layout
-from eventlog.embedded.probe import Answer
 from eventlog.embedded.processes import Process, find_server, stop_server
 from eventlog.embedded.ready import Cancelled, Progress, wait_until_ready
 from eventlog.embedded.serverlog import ServerLog
@@ -50,9 +50,7 @@ class EmbeddedPostgres:
         pid: of the server when we attached.
     """
 
-    def __init__(
-        self, layout: Layout, holder: LockFile, address: Address, process: Process, answer: Answer
-    ) -> None:
+    def __init__(self, layout: Layout, holder: LockFile, address: Address, process: Process) -> None:
         self._layout = layout
         self._holder: LockFile | None = holder
         self._address = address
@@ -62,7 +60,7 @@ class EmbeddedPostgres:
             "user": ROLE,
             "database": DATABASE,
         }
-        self.major = int(answer.version.split(".")[0])
+        self.major = read_major(layout)
         self.pid = process.pid
 
     async def close(self) -> None:
@@ -120,31 +118,51 @@ def _release_unwanted(future: asyncio.Future[EmbeddedPostgres] | Future[Embedded
 
 
 def _attach(layout: Layout, clock: Clock, progress: Progress, cancel: threading.Event) -> EmbeddedPostgres:
+    """Attach, and turn what the file system refuses into our error."""
+    try:
+        _make_directories(layout)
+        return _attach_under_lock(layout, clock, progress, cancel)
+    except OSError as error:
+        where = error.filename or layout.root
+        raise EmbeddedPostgresError(
+            f"the embedded Postgres cannot use {where!r}: {error.strerror or error}",
+            hint="give it a writable directory on a local disk, or open the log with postgres='postgresql://…'",
+            directory=layout.root,
+        ) from error
+
+
+def _attach_under_lock(
+    layout: Layout, clock: Clock, progress: Progress, cancel: threading.Event
+) -> EmbeddedPostgres:
     """Hold start.lock, count ourselves among the holders, have a watcher, have a server."""
-    _make_directories(layout)
     start_lock = LockFile(layout.start_lock)
     holder = LockFile(layout.holders_lock)
     address: Address | None = None
     try:
         if not start_lock.try_lock(exclusive=True):
-            progress("waiting for another process that starts or stops the server")
+            progress("waiting for another process that starts or stops Postgres")
             if not start_lock.lock(exclusive=True, stop=cancel):
                 raise Cancelled
-        # The watcher may have this exclusively for a moment, never while it waits for start.lock.
+        # The watcher may have this exclusively for a moment, but never while it waits for start.lock.
         if not holder.lock(exclusive=False, stop=cancel):
             raise Cancelled
         _ensure_watcher(layout)
         log = ServerLog(layout.log)
         process = find_server(layout.cluster, layout.pid_file)
-        if process is None:
-            binaries = find_binaries()
-            identity = choose_identity(layout, binaries.directory)
-            cluster = Cluster(layout, binaries, identity, clock=clock, progress=progress, cancel=cancel)
-            cluster.create_if_missing(start_lock)
-            process = cluster.start(start_lock, log)
+        if process is not None:
+            address = Address(layout.socket_directory)
+            if wait_until_ready(process, address, log, clock=clock, progress=progress, cancel=cancel):
+                return EmbeddedPostgres(layout, holder, address, process)
+            address.close()  # it was stopping; the next start has a new socket directory
+        binaries = find_binaries()
+        identity = choose_identity(layout, binaries.directory)
+        cluster = Cluster(layout, binaries, identity, clock=clock, progress=progress, cancel=cancel)
+        cluster.create_if_missing(start_lock)
+        process = cluster.start(start_lock, log)
         address = Address(layout.socket_directory)
-        answer = wait_until_ready(process, address, log, clock=clock, progress=progress, cancel=cancel)
-        return EmbeddedPostgres(layout, holder, address, process, answer)
+        if not wait_until_ready(process, address, log, clock=clock, progress=progress, cancel=cancel):
+            raise log.failure("Postgres ended while it started")
+        return EmbeddedPostgres(layout, holder, address, process)
     except BaseException:
         if address is not None:
             address.close()
@@ -180,10 +198,8 @@ def _ensure_watcher(layout: Layout) -> None:
         if not lock.try_lock(exclusive=True):
             return
         parent = os.path.dirname(os.path.dirname(os.path.abspath(eventlog.__file__)))
-        watcher = [sys.executable, "-I", "-S", "-c", WATCHER, parent, layout.root, str(lock.fd)]
-        log = os.open(
-            layout.log, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600
-        )
+        watcher = [find_python(), "-I", "-S", "-c", WATCHER, parent, layout.root, str(lock.fd)]
+        log = open_owned(layout.log, os.O_WRONLY | os.O_APPEND)
         try:
             # The shell puts it into the background and ends: init becomes its parent, and
             # whoever attached has no child that could become a zombie or disturb its wait().
@@ -206,6 +222,8 @@ def _ensure_watcher(layout: Layout) -> None:
 def _release(layout: Layout, holder: LockFile, address: Address) -> None:
     """Let go; stop the server if nobody else holds it."""
     address.close()
+    if holder.fd < 0:
+        return  # a forked child: the hold stayed with its parent
     start_lock = LockFile(layout.start_lock)
     try:
         if start_lock.lock(exclusive=True, limit_s=CLOSE_WAIT_S) and is_last(holder):

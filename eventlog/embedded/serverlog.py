@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 
+from eventlog.embedded.files import open_owned
 from eventlog.errors import EmbeddedPostgresError
 
 LOG_BYTES_MAX = 8 * 1024 * 1024
+# What the server writes whenever we ask before it is ready.
+KNOCKING = "FATAL:  the database system is "
 TAIL_LINES = 15
 TAIL_BYTES = 64 * 1024
 
@@ -33,7 +36,7 @@ class ServerLog:
         """Before a start: move a long log aside, make sure there is one, remember where it ends."""
         if self.size() > LOG_BYTES_MAX:
             os.replace(self.path, self.path + ".1")
-        os.close(os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW, 0o600))
+        os.close(open_owned(self.path, os.O_WRONLY | os.O_APPEND))
         self.offset = self.size()
 
     def tail(self, lines: int = TAIL_LINES) -> str:
@@ -44,6 +47,11 @@ class ServerLog:
                 return last_lines(file.read().decode(errors="replace"), lines)
         except FileNotFoundError:
             return ""
+
+    def news(self) -> str:
+        """The last line that our own knocking did not cause; empty if there is none yet."""
+        lines = self.tail(TAIL_BYTES).split("\n")
+        return next((line for line in reversed(lines) if KNOCKING not in line), "")
 
     def failure(self, message: str) -> EmbeddedPostgresError:
         """Return an error that quotes the server."""
