@@ -9,7 +9,7 @@ from typing import BinaryIO, NamedTuple
 from eventlog.envelope import NewEvent
 from eventlog.errors import BadInput
 from replay.imports.claude_code import Converted, Transcript
-from replay.imports.lines import LINE_BYTES_MAX, Line, read_lines
+from replay.imports.lines import LINE_BYTES_MAX, WHITE_SPACE, Line, read_lines
 from replay.imports.quarantine import Quarantined, quarantine
 from replay.imports.record import NotJson
 from replay.imports.thread import Thread
@@ -75,11 +75,11 @@ def _convert(
     if content is None:
         reason = f"the line is longer than {LINE_BYTES_MAX:,} bytes, which no event can hold"
         return quarantine(file, path, line, reason, quarantine_dir)
-    if not content.strip(b" \t\r\n"):
+    if not content.strip(WHITE_SPACE):
         return None
     # Without an LF the line may still be on its way; only an object's end cannot be the middle
     # of something longer.
-    if not line.ended and not content.rstrip().endswith(b"}"):
+    if not line.ended and not content.rstrip(WHITE_SPACE).endswith(b"}"):
         return quarantine(file, path, line, "torn: the last line has no end", quarantine_dir)
     try:
         return transcript.convert(content, line.number)

@@ -16,6 +16,9 @@ from eventlog.envelope import MAX_EVENT_BYTES
 OVERHEAD_BYTES = 16 * 1024
 LINE_BYTES_MAX = MAX_EVENT_BYTES - OVERHEAD_BYTES
 
+# What may stand between two JSON values. Nothing else counts as a blank line.
+WHITE_SPACE = b" \t\r\n"
+
 _SKIP_BYTES = 1024 * 1024
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 

@@ -30,10 +30,7 @@ def original_record(event: Foldable, *, session: str) -> Any:
         case "summary_recorded":
             return _summary(data)
         case "item_enqueued":
-            source = data["source"]
-            return (
-                source if "body" not in data or "content" in source else {**source, "content": data["body"]}
-            )
+            return _enqueued(data)
     return None
 
 
@@ -45,3 +42,10 @@ def _summary(data: dict[str, Any]) -> Any:
     if "leaf_id" in data:
         record["leafUuid"] = data["leaf_id"]
     return record
+
+
+def _enqueued(data: dict[str, Any]) -> Any:
+    source = data["source"]
+    if data["body"] is None or "content" in source:
+        return source
+    return {**source, "content": data["body"]}

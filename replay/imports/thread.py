@@ -17,7 +17,7 @@ from msgspec import Raw
 
 from eventlog.envelope import MAX_KEY_BYTES, check_text, format_time, parse_time
 from eventlog.errors import BadIdentifier, BadInput
-from replay.imports.lines import Line
+from replay.imports.lines import WHITE_SPACE, Line
 from replay.imports.record import Members, NotJson, flag, is_null, members, take_apart, text
 
 TITLE_CHARACTERS_MAX = 80
@@ -76,7 +76,7 @@ def read_thread(path: PurePath, lines: Iterable[Line]) -> Thread | None:
     head = _Head()
     written = parsed = 0
     for line in lines:
-        if line.content is not None and not line.content.strip():
+        if line.content is not None and not line.content.strip(WHITE_SPACE):
             continue
         written += 1
         try:
