@@ -36,6 +36,8 @@ from eventlog.errors import BadIdentifier, BadInput, BadPayload, EventTooLarge
 from eventlog.payload import decode_payload, encode_payload
 
 MAX_EVENT_BYTES = 16 * 1024 * 1024
+# Room for all of a line but data, meta and the stream: 19-digit numbers, a 63-character type.
+OTHER_FIELDS_BYTES = 384
 MAX_META_BYTES = 64 * 1024
 MAX_TENANT_BYTES = 256
 MAX_KEY_BYTES = 1024
@@ -145,8 +147,8 @@ def new_event(
     if not 1 <= schema <= MAX_SCHEMA:
         raise BadInput(f"schema {schema} of {type!r} must be from 1 to {MAX_SCHEMA}")
     line, encoding = encode_payload(data)
-    length = len(line) + len(meta) + len(stream.key) + 512  # 512: the other fields, generously
-    if length > MAX_EVENT_BYTES - MAX_KEY_BYTES:
+    length = len(line) + len(meta) + len(_stream_part(stream)) + OTHER_FIELDS_BYTES
+    if length > MAX_EVENT_BYTES:
         raise EventTooLarge(
             f"{type} on {stream} is {length:,} bytes when encoded, over the limit of {MAX_EVENT_BYTES:,}",
             hint="split it, or keep large content outside of the log and append a reference",
@@ -268,7 +270,11 @@ def format_time(value: datetime) -> str:
     """Return RFC 3339 in UTC with microseconds, e.g. `2026-11-22T07:44:36.000000Z`."""
     if value.tzinfo is None:
         raise BadInput(f"time {value.isoformat()} has no time zone", hint="add one, e.g. tzinfo=UTC")
-    return value.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
+    try:
+        value = value.astimezone(UTC)
+    except OverflowError as error:
+        raise BadInput(f"time {value.isoformat()} is not within the years 1 to 9999 in UTC") from error
+    return value.replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
 
 
 def parse_time(text: str) -> datetime:
@@ -279,7 +285,10 @@ def parse_time(text: str) -> datetime:
         raise BadInput(f"{text!r} is not an RFC 3339 time such as 2026-11-22T07:44:36Z") from error
     if value.tzinfo is None:
         raise BadInput(f"time {text!r} has no time zone", hint="end it with Z or an offset")
-    return value.astimezone(UTC)
+    try:
+        return value.astimezone(UTC)
+    except OverflowError as error:
+        raise BadInput(f"time {text!r} is not within the years 1 to 9999 in UTC") from error
 
 
 @lru_cache(maxsize=256)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import dataclasses
 import json
 import math
 from typing import Any, NamedTuple
@@ -16,12 +17,14 @@ from typing import Any, NamedTuple
 import msgspec
 
 from eventlog.errors import BadPayload
+from eventlog.grammar import check_json, nesting
 
 MAX_NESTING = 128
 BASE64 = "base64"
 
 _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder()
+_PLAIN = frozenset((str, int, bool, type(None)))
 
 
 class Payload(NamedTuple):
@@ -54,14 +57,13 @@ def encode_payload(value: Any) -> Payload:
         raise BadPayload("data is nested too deeply for Python to encode") from error
     except (TypeError, OverflowError, ValueError, NotImplementedError) as error:
         raise BadPayload(f"data cannot be encoded as JSON: {error}") from error
-    # msgspec writes NaN and infinities as null, silently; only then is a look worth its time.
-    if b"null" in line:
-        _refuse_non_finite(value)
-    # A Raw inside `value` is copied by msgspec unread: newlines, escapes of lone surrogates and
-    # bytes that are no UTF-8 would reach the line. Their traces are cheap to look for.
-    if b"\n" in line or b"\\u" in line or not _is_utf8(line) or _nesting(line) > MAX_NESTING:
-        return encode_json(line)
-    return Payload(line, None)
+    # Two things msgspec lets through unseen: it writes NaN and infinities as null, and copies a Raw
+    # unread. A Raw must be one strict value on one line, or all of the line goes the careful way.
+    for raw in _raws_within(value):
+        text = bytes(raw)
+        if encode_json(text) != (text, None):
+            return encode_json(line)
+    return Payload(line, None) if nesting(line, MAX_NESTING) <= MAX_NESTING else _as_base64(line)
 
 
 def encode_json(text: bytes) -> Payload:
@@ -76,17 +78,13 @@ def encode_json(text: bytes) -> Payload:
         raise BadPayload(f"data is not UTF-8: {error.reason} at byte {error.start}") from error
     try:
         compact = msgspec.json.format(text, indent=-1)
-        strict = _nesting(compact) <= MAX_NESTING
-        if strict:
+        if nesting(compact, MAX_NESTING) <= MAX_NESTING:
             _decoder.decode(compact)
             return Payload(compact, None)
-    except (msgspec.DecodeError, RecursionError):
-        pass  # not strict: the slower, laxer parser below decides whether it is JSON at all
+    except (ValueError, RecursionError):
+        pass  # not strict, or beyond what Python builds; the grammar decides whether it is JSON at all
     try:
-        # Characters, not bytes: given bytes, `json` takes a BOM or NULs for another encoding.
-        json.loads(characters, parse_constant=_refuse_constant)
-    except RecursionError:
-        _check_brackets(text)
+        check_json(characters)
     except ValueError as error:
         raise BadPayload(f"data is not JSON: {error}") from error
     return _as_base64(text)
@@ -135,25 +133,17 @@ def _encode_surrogates(value: Any) -> bytes:
         raise BadPayload(f"data cannot be encoded as JSON: {error}") from error
 
 
-def _is_utf8(line: bytes) -> bool:
-    if line.isascii():
-        return True
-    try:
-        line.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
+def _raws_within(value: Any) -> list[msgspec.Raw]:
+    """Return every Raw inside `value`; raise BadPayload for a float that is not finite.
 
-
-def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is not JSON")
-
-
-def _refuse_non_finite(value: Any) -> None:
-    """Raise if a float anywhere in `value` is NaN or infinite. Iterative: depth is data."""
+    Iterative, because depth is data. One look at each value: what is in a string costs nothing.
+    """
+    raws = []
     stack = [value]
     while stack:
         item = stack.pop()
+        if type(item) in _PLAIN:
+            continue
         if isinstance(item, float):
             if not math.isfinite(item):
                 raise BadPayload(f"data holds {item}, which JSON cannot express")
@@ -164,35 +154,14 @@ def _refuse_non_finite(value: Any) -> None:
             stack.extend(item)
         elif isinstance(item, msgspec.Struct):
             stack.extend(getattr(item, name) for name in item.__struct_fields__)
+        elif isinstance(item, msgspec.Raw):
+            raws.append(item)
+        elif dataclasses.is_dataclass(item) or hasattr(item, "__attrs_attrs__"):
+            stack.extend(_fields_of(item))
+    return raws
 
 
-def _nesting(line: bytes) -> int:
-    """Depth of nested arrays and objects; counted only when the brackets could exceed it."""
-    if line.count(b"[") + line.count(b"{") <= MAX_NESTING:
-        return 0
-    return _check_brackets(line)
-
-
-def _check_brackets(text: bytes) -> int:
-    depth = deepest = 0
-    in_string = escaped = False
-    for byte in text:
-        if in_string:
-            if escaped:
-                escaped = False
-            elif byte == 0x5C:
-                escaped = True
-            elif byte == 0x22:
-                in_string = False
-        elif byte == 0x22:
-            in_string = True
-        elif byte in (0x5B, 0x7B):
-            depth += 1
-            deepest = max(deepest, depth)
-        elif byte in (0x5D, 0x7D):
-            depth -= 1
-            if depth < 0:
-                break
-    if depth or in_string:
-        raise BadPayload("data is not JSON: brackets or quotes do not match")
-    return deepest
+def _fields_of(item: Any) -> list[Any]:
+    """Values of a dataclass or attrs object, set fields only, as msgspec encodes them."""
+    fields = getattr(item, "__attrs_attrs__", None) or dataclasses.fields(item)
+    return [getattr(item, field.name, None) for field in fields]
