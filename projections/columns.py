@@ -1,15 +1,19 @@
 """Fit what events say into what Postgres columns and indexes hold, without ever refusing.
 
 A fold must not raise and its row must not be refused: either would stop the append of an event
-that has every right to be in the log. NUL in text is the writer's business (U+FFFD).
+that has every right to be in the log.
 """
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from decimal import Context, Decimal
 
 from eventlog.envelope import MAX_KEY_BYTES
+from eventlog.payload import exact_json
+from eventlog.projection import Foldable
+from eventlog.strict import strict_json
 
 # Two days inside of what Python can hold, so that no time zone moves them out of it.
 EARLIEST = datetime(1, 1, 3, tzinfo=UTC)
@@ -18,6 +22,30 @@ LATEST = datetime(9999, 12, 29, tzinfo=UTC)
 # Sums keep 38 digits, at most 37 of them after the point, and raise nothing: an amount beyond that
 # gives an infinity, which `add_cost` drops. Postgres takes any such number as numeric.
 _MONEY = Context(prec=38, Emin=0, Emax=37, traps=[])
+
+# One escape at a time, so that the `u0000` after an escaped backslash is not taken for NUL.
+_ESCAPE = re.compile(rb"\\(?:(u0000)|.)")
+
+
+def readable_data(event: Foldable) -> bytes:
+    """Return the event's data as JSON that a strict reader, and Postgres `text`, can hold.
+
+    Lone surrogates and NUL become U+FFFD. NUL is replaced here, and not only when a row is written:
+    otherwise a state that was loaded would differ from the one that was folded, and the next equal
+    event would change the one and not the other.
+
+    Raises:
+        BadPayload: the data is not in the encoding it claims.
+    """
+    data = bytes(event.data)
+    if event.encoding is not None:
+        data = strict_json(exact_json(data, event.encoding))
+    return _ESCAPE.sub(lambda escape: rb"\ufffd" if escape[1] else escape[0], data)
+
+
+def text(value: str) -> str:
+    """Return the text without NUL, for events whose data was not scanned for it."""
+    return value.replace("\x00", "\ufffd")
 
 
 def add_cost(total: Decimal, cost: Decimal) -> Decimal:
@@ -39,6 +67,6 @@ def stream_key(text: str | None) -> str | None:
     These columns are indexed, and an index holds no text of any length. What no stream can be
     called refers to nothing, so nothing is lost but the odd text itself, which the log keeps.
     """
-    if text is None or not text or "\x00" in text or len(text.encode()) > MAX_KEY_BYTES:
+    if text is None or not text or len(text.encode()) > MAX_KEY_BYTES:
         return None
     return text

@@ -21,7 +21,7 @@ from eventlog.events import (
     SummaryRecorded,
     Usage,
 )
-from projections.columns import add_cost
+from projections.columns import add_cost, text
 from projections.fold import Fold
 
 
@@ -68,9 +68,9 @@ def _with_message(was: Conversation, message: MessageAppended) -> Conversation:
         was.window_start,
         was.window_message_count + 1,
         was.compaction_count,
-        was.last_message_id if aside else message.message_id,
-        was.last_role if aside else message.role,
-        was.last_model if aside or message.model is None else message.model,
+        was.last_message_id if aside else text(message.message_id),
+        was.last_role if aside else text(message.role),
+        was.last_model if aside or message.model is None else text(message.model),
         was.input_tokens + usage.input_tokens,
         was.output_tokens + usage.output_tokens,
         was.cache_read_tokens + usage.cache_read_tokens,
@@ -96,6 +96,7 @@ CONVERSATIONS = Fold(
     evolve=evolve,
     folds=(MessageAppended, ConversationCompacted, GenerationStarted),
     initial=Conversation(),
+    unscanned=(MessageAppended,),
 )
 
 

@@ -1,0 +1,47 @@
+"""Values are fitted into columns without ever refusing one."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from decimal import Decimal
+
+import msgspec
+from hypothesis import given
+from hypothesis import strategies as st
+
+from eventlog.envelope import MAX_KEY_BYTES
+from projections.columns import EARLIEST, LATEST, add_cost, moment, stream_key
+from tests.support.histories import times
+
+
+@given(st.lists(st.decimals(), max_size=20))
+def test_a_sum_of_any_costs_is_a_number_that_postgres_takes(costs: list[Decimal]) -> None:
+    """At most 38 digits before the point and 37 after it; NaN and infinities never get in."""
+    total = Decimal(0)
+    for cost in costs:
+        total = add_cost(total, cost)
+    assert total.is_finite()
+    assert abs(total) < Decimal(10) ** 38
+    exponent = total.as_tuple().exponent
+    assert isinstance(exponent, int)
+    assert exponent >= -37
+
+
+@given(times | st.datetimes(timezones=st.timezones()))
+def test_any_moment_can_be_shown_in_any_time_zone(when: datetime) -> None:
+    """And survives JSON."""
+    kept = moment(when)
+    assert EARLIEST <= kept <= LATEST
+    assert kept.tzinfo is UTC
+    assert msgspec.json.decode(msgspec.json.encode(kept), type=datetime) == kept
+    assert kept == when or not EARLIEST < when < LATEST
+
+
+@given(
+    st.none() | st.text(st.characters(codec="utf-8"), max_size=20) | st.sampled_from(["x" * 1024, "é" * 513])
+)
+def test_a_stream_key_is_kept_exactly_or_not_at_all(text: str | None) -> None:
+    """Cut off, it would be the key of another stream."""
+    kept = stream_key(text)
+    assert kept in (text, None)
+    assert (kept is None) == (not text or len(text.encode()) > MAX_KEY_BYTES)

@@ -1,0 +1,110 @@
+"""What holds for every fold, over random histories: any cut, any state as JSON, any odd event."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from eventlog.envelope import NewEvent
+from eventlog.events import EVENT_TYPES, QUEUE_ITEM, SESSION
+from eventlog.projection import InlineProjection, signature
+from projections.catalog import INLINE, by_name, for_kind, for_type
+from projections.fold import Fold
+from tests.projections.given import fold
+from tests.support.histories import item_histories, session_histories, unreadable
+
+each_fold = pytest.mark.parametrize("projection", INLINE, ids=lambda projection: projection.name)
+
+
+def histories(projection: InlineProjection) -> st.SearchStrategy[list[NewEvent]]:
+    return session_histories if projection.kind == SESSION else item_histories
+
+
+@each_fold
+@given(data=st.data())
+def test_the_state_after_a_prefix_continues_to_the_same_state(
+    projection: Fold[Any], data: st.DataObject
+) -> None:
+    """Wherever it was cut, and however often the state was stored and loaded as JSON on the way.
+
+    This is what makes a cached state, a row, and a rebuild the same (invariant 6).
+    """
+    history = data.draw(histories(projection))
+    cut = data.draw(st.integers(0, len(history)))
+    whole = fold(projection, history)
+    prefix = fold(projection, history[:cut])
+    assert fold(projection, history[cut:], prefix, after=cut) == whole
+
+    if prefix is not None:
+        stored = msgspec.json.decode(msgspec.json.encode(prefix), type=projection.state)
+        assert stored == prefix
+        assert fold(projection, history[cut:], stored, after=cut) == whole
+
+
+@each_fold
+@given(data=st.data())
+def test_a_fold_never_changes_a_state_it_was_given(projection: Fold[Any], data: st.DataObject) -> None:
+    """States are cached and shared; an equal state is the same object, so that no row is written."""
+    state = None
+    for version, event in enumerate(data.draw(histories(projection)), start=1):
+        if event.type not in projection.types:
+            continue
+        before = state and msgspec.json.encode(state)
+        after = projection.evolve(state, event, version)
+        assert (state and msgspec.json.encode(state)) == before
+        assert after is state or after != state
+        state = after
+
+
+@each_fold
+def test_no_event_of_any_shape_stops_a_fold(projection: Fold[Any]) -> None:
+    """It is in the log; nobody can take it out."""
+    for type in sorted(projection.types):
+        for data in (b"{}", b"null", b"[]", b'"', b"", b"\xff", b"[" * 10_000):
+            for schema in (0, 1, 2):
+                for state in (None, projection.initial):
+                    event = unreadable(EVENT_TYPES[type], data, schema)
+                    projection.evolve(state, event, 1)
+
+
+def test_every_event_is_folded_by_something_on_its_stream() -> None:
+    """An event type without a fold was forgotten in a catalog."""
+    folded = {type for projection in INLINE for type in projection.types}
+    assert folded == set(EVENT_TYPES)
+
+
+def test_an_ordinary_message_changes_one_row() -> None:
+    """The others make theirs once and hand back the same object ever after."""
+    events = [
+        unreadable(EVENT_TYPES["message_appended"], b'{"message_id":"1","role":"user","content":1}')
+    ] * 2
+    changed = []
+    for projection in for_type(SESSION, "message_appended"):
+        first = fold(projection, events[:1])
+        if fold(projection, events[1:], first, after=1) is not first:
+            changed.append(projection.name)
+    assert changed == ["conversations"]
+
+
+def test_the_catalog_finds_folds_by_name_kind_and_type() -> None:
+    """The log, the rebuild and the handles ask it."""
+    assert [projection.name for projection in for_kind(QUEUE_ITEM)] == ["queue_items"]
+    assert {*for_kind(SESSION), *for_kind(QUEUE_ITEM)} == set(INLINE)
+    assert for_kind("moon") == ()
+    assert [projection.name for projection in for_type(SESSION, "todos_replaced")] == [
+        "sessions",
+        "todo_lists",
+    ]
+    assert by_name("sessions").name == "sessions"
+    assert repr(by_name("sessions")) == "<fold sessions:1 of session streams>"
+
+
+def test_the_set_of_folds_and_versions_is_what_it_was() -> None:
+    """A fold that gives other states needs another version, so that stores rebuild its table."""
+    assert signature(INLINE) == (
+        "conversations:1,generations:1,queue_items:1,sessions:1,summaries:1,todo_lists:1"
+    )
