@@ -1,0 +1,70 @@
+"""agentlog: an event-sourced, append-only log store for AI agents.
+
+    async with agentlog.open("./data") as store:
+        await store.conversation.append("agent:main", {"role": "user", "content": "hello"})
+
+Names are imported when they are first used, so that `agentlog --help` is quick.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from agentlog import errors
+    from agentlog.errors import AgentlogError
+    from agentlog.message import Message
+    from agentlog.session import Session
+    from agentlog.store import Store, open
+    from eventlog.command import Command, Receipt
+    from eventlog.envelope import Event, StreamId
+    from eventlog.events import Todo, Usage
+    from eventlog.settings import Settings
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "AgentlogError",
+    "Command",
+    "Event",
+    "Message",
+    "Receipt",
+    "Session",
+    "Settings",
+    "Store",
+    "StreamId",
+    "Todo",
+    "Usage",
+    "errors",
+    "open",
+]
+
+_HOMES = {
+    "AgentlogError": "agentlog.errors",
+    "Command": "eventlog.command",
+    "Event": "eventlog.envelope",
+    "Message": "agentlog.message",
+    "Receipt": "eventlog.command",
+    "Session": "agentlog.session",
+    "Settings": "eventlog.settings",
+    "Store": "agentlog.store",
+    "StreamId": "eventlog.envelope",
+    "Todo": "eventlog.events",
+    "Usage": "eventlog.events",
+    "errors": "agentlog.errors",
+    "open": "agentlog.store",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module = import_module(_HOMES[name])
+    value = module if name == "errors" else getattr(module, name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,140 @@
+"""Where a log is and how it is opened: arguments first, then `AGENTLOG_…`, then defaults.
+
+Opens nothing and reads no file. docs/reference/settings.md lists every name; a test compares.
+
+    AGENTLOG_DATA       the data directory                       data
+    AGENTLOG_POSTGRES   postgresql:// URL of a server of your own none: the embedded one
+    AGENTLOG_TENANT     whose data the store may name            none: any tenant, "" unless named
+    AGENTLOG_<SETTING>  one variable per field of Settings, e.g. AGENTLOG_ZSTD_LEVEL
+    AGENTLOG_DEBUG      1: the command line shows tracebacks
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+import msgspec
+
+from eventlog.envelope import MAX_TENANT_BYTES, check_text
+from eventlog.errors import BadInput
+from eventlog.settings import Settings
+
+PREFIX = "AGENTLOG_"
+DEFAULT_DATA = "data"
+DATA, POSTGRES, TENANT, DEBUG = "AGENTLOG_DATA", "AGENTLOG_POSTGRES", "AGENTLOG_TENANT", "AGENTLOG_DEBUG"
+# Read by eventlog/embedded/binaries.py.
+POSTGRES_BIN = "AGENTLOG_POSTGRES_BIN"
+
+Postgres = str | Mapping[str, Any]  # a URL, or keyword arguments of asyncpg.connect
+
+
+class Configuration(msgspec.Struct, frozen=True, kw_only=True):
+    """What `agentlog.open` works with.
+
+    Attributes:
+        data: the data directory.
+        postgres: URL or connection arguments; None for the embedded server.
+        tenant: whose data may be named; "" for any.
+        settings: of the log.
+    """
+
+    data: Path
+    postgres: Postgres | None
+    tenant: str
+    settings: Settings
+
+    def __repr__(self) -> str:
+        return f"Configuration(data={str(self.data)!r}, postgres={self.shown_postgres!r}, tenant={self.tenant!r})"
+
+    @property
+    def shown_postgres(self) -> str:
+        """Which server, for people: never a password."""
+        return shown(self.postgres)
+
+
+def configure(
+    data: str | os.PathLike[str] | None = None,
+    *,
+    postgres: Postgres | None = None,
+    tenant: str | None = None,
+    settings: Settings | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> Configuration:
+    """Combine arguments, environment and defaults.
+
+    `settings`, when given, counts as a whole: variables of single settings are then not read. An
+    empty variable counts as unset.
+    Raises:
+        BadInput: a variable cannot be read as its setting, or is out of range; the URL is none.
+    """
+    found = {name: value for name, value in (environment or os.environ).items() if value}
+    chosen = postgres if postgres is not None else found.get(POSTGRES)
+    if isinstance(chosen, str):
+        check_url(chosen)
+    owner = found.get(TENANT, "") if tenant is None else tenant
+    return Configuration(
+        data=Path(found.get(DATA, DEFAULT_DATA) if data is None else data),
+        postgres=chosen,
+        tenant=check_text(owner, "tenant", MAX_TENANT_BYTES),
+        settings=settings or settings_from(found),
+    )
+
+
+def settings_from(environment: Mapping[str, str]) -> Settings:
+    """Return the settings that the environment asks for."""
+    given = {}
+    for field in msgspec.structs.fields(Settings):
+        name = variable(field.name)
+        if name in environment:
+            try:
+                given[field.name] = msgspec.convert(environment[name], type=field.type, strict=False)
+            except msgspec.ValidationError as error:
+                kind = getattr(field.type, "__name__", field.type)
+                raise BadInput(
+                    f"{name} is {environment[name]!r} and must be a {kind}", hint="correct or unset it"
+                ) from error
+    return Settings(**given)
+
+
+def variable(setting: str) -> str:
+    """Return the name of the environment variable of a setting."""
+    return PREFIX + setting.upper()
+
+
+def unknown_variables(environment: Mapping[str, str]) -> list[str]:
+    """Return variables that look like ours and mean nothing: misspelt, mostly."""
+    known = {DATA, POSTGRES, TENANT, DEBUG, POSTGRES_BIN} | {variable(f) for f in Settings.__struct_fields__}
+    return sorted(name for name in environment if name.startswith(PREFIX) and name not in known)
+
+
+def check_url(url: str) -> None:
+    """Raise BadInput unless `url` can be a Postgres URL. The message does not quote it."""
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in ("postgresql", "postgres") and (parts.port is None or parts.port > 0)
+    except ValueError:
+        usable = False  # its message would quote a part of the URL, perhaps of the password
+    if not usable:
+        # `from None` for the same reason; the URL itself may hold a password in the wrong place.
+        raise BadInput(
+            "the Postgres URL cannot be read",
+            hint="write postgresql://user:password@host:5432/database and percent-encode /, @ and : in a password",
+        ) from None
+
+
+def shown(postgres: Postgres | None) -> str:
+    """Return a server's address for people: user, host, port and database."""
+    if postgres is None:
+        return "embedded"
+    if not isinstance(postgres, str):
+        host, database = postgres.get("host", "localhost"), postgres.get("database", "")
+        return f"{host}/{database}"
+    parts = urlsplit(postgres)
+    # Of what precedes the host only the user's name; of the query nothing, it may hold a password.
+    user = parts.username or ""
+    host = parts.netloc.rpartition("@")[2]
+    return urlunsplit((parts.scheme, f"{user}@{host}" if user else host, parts.path, "", ""))

@@ -1,0 +1,219 @@
+"""Whose data a store may name, and how its handles append: decide on a state, append, decide again.
+
+Knows no noun. A store that was opened for a tenant gives out its log as a `TenantLog`, which shows
+and takes that tenant's streams alone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from datetime import datetime
+from functools import cache
+from importlib.resources import files
+from typing import Any
+from weakref import WeakValueDictionary
+
+import asyncpg
+
+from agentlog.errors import Refused, WrongTenant
+from eventlog.command import Command, Head, Receipt
+from eventlog.envelope import Event, NewEvent, StreamId, check_stream, encode_meta, format_time
+from eventlog.errors import Conflict
+from eventlog.events import AgentEvent, new
+from eventlog.log import Log
+
+# A command that loses this often against others on its stream is given back to its caller.
+ATTEMPTS_MAX = 10
+
+Decide = Callable[..., Sequence[AgentEvent]]
+
+
+class Scope:
+    """A log and the tenant whose data may be named in it.
+
+    Attributes:
+        log: the whole log.
+        tenant: "" when any tenant may be named.
+    """
+
+    def __init__(self, log: Log, tenant: str) -> None:
+        self.log = log
+        self.tenant = tenant
+        self._turns: WeakValueDictionary[StreamId, asyncio.Lock] = WeakValueDictionary()
+
+    def owner(self, tenant: str | None) -> str:
+        """Return the tenant of a call, or refuse to name another's data.
+
+        Raises WrongTenant.
+        """
+        if tenant is None or tenant == self.tenant:
+            return self.tenant
+        if self.tenant:
+            raise WrongTenant(
+                f"this store was opened for tenant {self.tenant!r} and was asked for tenant {tenant!r}",
+                hint="open another store for that tenant",
+                tenant=self.tenant,
+            )
+        return tenant
+
+    def stream(self, kind: str, key: str, tenant: str | None) -> StreamId:
+        """Return the identity of a stream that may be named. Raises WrongTenant, BadIdentifier."""
+        return check_stream(self.owner(tenant), kind, key)
+
+    def new(
+        self,
+        stream: StreamId,
+        event: AgentEvent,
+        meta: dict[str, Any] | None = None,
+        occurred_at: datetime | None = None,
+    ) -> NewEvent:
+        """Encode an event under a fresh id. Raises BadPayload, EventTooLarge."""
+        return new(
+            stream,
+            event,
+            id=self.log.ids.next(),
+            meta=encode_meta(meta) if meta else b"{}",
+            occurred_at=format_time(occurred_at) if occurred_at else None,
+        )
+
+    async def decide(
+        self,
+        stream: StreamId,
+        projections: Sequence[str],
+        decide: Decide,
+        *,
+        meta: dict[str, Any] | None = None,
+    ) -> Receipt | None:
+        """Append what `decide` makes of the stream's states; None when it makes nothing.
+
+        Args:
+            projections: whose states `decide` is called with, in this order; each may be None.
+            decide: pure. It returns events, or raises a Refused.
+        Raises:
+            Refused: decided on what Postgres just said.
+            Conflict: somebody else was faster, ten times in a row.
+            Everything `Log.append` raises.
+        """
+        # One at a time here: side by side, all but one would only find out that they were too late.
+        async with self._turns.setdefault(stream, asyncio.Lock()):
+            return await self._decide(stream, projections, decide, meta)
+
+    async def _decide(
+        self, stream: StreamId, projections: Sequence[str], decide: Decide, meta: dict[str, Any] | None
+    ) -> Receipt | None:
+        conflict: Conflict | None = None
+        sure = False
+        for _ in range(ATTEMPTS_MAX + 1):
+            states, version = await self._states(stream, projections)
+            try:
+                events = decide(*states)
+            except Refused:
+                if sure:
+                    raise
+                events = ()
+            if not events and sure:
+                return None
+            if events:
+                command = Command([self.new(stream, event, meta) for event in events], {stream: version})
+                try:
+                    return await self.log.append(command)
+                except Conflict as error:
+                    conflict = error
+            # Memory may be behind other processes: neither a refusal nor "nothing to do" may rest on it.
+            await self.log.reload([stream])
+            sure = True
+        assert conflict is not None, "only conflicts come back here more than once"
+        raise conflict
+
+    async def decide_at(
+        self,
+        stream: StreamId,
+        version: int,
+        projections: Sequence[str],
+        decide: Decide,
+        *,
+        meta: dict[str, Any] | None = None,
+    ) -> Receipt | None:
+        """As `decide`, for a caller who knows at which version the stream must be. Decides once.
+
+        Raises Conflict when it is elsewhere.
+        """
+        await self.log.reload([stream])
+        states, _ = await self._states(stream, projections)
+        events = decide(*states)
+        if not events:
+            return None
+        command = Command([self.new(stream, event, meta) for event in events], {stream: version})
+        return await self.log.append(command)
+
+    async def _states(self, stream: StreamId, projections: Sequence[str]) -> tuple[list[Any], int]:
+        """Return the states of several projections, all of one version."""
+        while True:
+            found = [await self.log.state(name, stream) for name in projections]
+            versions = {version for _, version in found}
+            if len(versions) == 1:
+                return [state for state, _ in found], versions.pop()
+
+    async def fetch(self, query: str, *arguments: Any) -> list[asyncpg.Record]:
+        """Run one of this package's queries (queries/<query>.sql) in Postgres."""
+        return await self.log.reads.fetch(_query(query), *arguments)
+
+
+@cache
+def _query(name: str) -> str:
+    return (files("agentlog") / "queries" / f"{name}.sql").read_text()
+
+
+class TenantLog:
+    """A log of which one tenant's streams can be read and written, and nothing else.
+
+    Positions are those of the whole log, so what is read has gaps where others' events stand.
+    """
+
+    def __init__(self, scope: Scope) -> None:
+        assert scope.tenant, "without a tenant the log itself is given out"
+        self._scope = scope
+        self._log = scope.log
+        self.ids = scope.log.ids
+        self.settings = scope.log.settings
+        self.tenant = scope.tenant
+
+    async def append(self, command: Command) -> Receipt:
+        """See `Log.append`. Raises WrongTenant when the command names another tenant's stream."""
+        for stream in {*(event.stream for event in command.events), *command.expected}:
+            self._scope.owner(stream.tenant)
+        return await self._log.append(command)
+
+    async def state(self, projection: str, stream: StreamId) -> tuple[Any, int]:
+        """See `Log.state`. Raises WrongTenant."""
+        self._scope.owner(stream.tenant)
+        return await self._log.state(projection, stream)
+
+    async def reload(self, streams: Sequence[StreamId]) -> None:
+        """See `Log.reload`. Raises WrongTenant."""
+        for stream in streams:
+            self._scope.owner(stream.tenant)
+        await self._log.reload(streams)
+
+    async def head(self) -> Head:
+        """Where the whole log stands."""
+        return await self._log.head()
+
+    async def read(self, after: int = 0, until: int | None = None) -> AsyncIterator[Sequence[Event]]:
+        """See `Log.read`; blocks hold this tenant's events only, and none are empty."""
+        async for block in self._log.read(after, until):
+            own = [event for event in block if event.tenant == self.tenant]
+            if own:
+                yield own
+
+    async def read_stream(self, stream: StreamId, after: int = 0, limit: int | None = None) -> list[Event]:
+        """See `Log.read_stream`. Raises WrongTenant."""
+        self._scope.owner(stream.tenant)
+        return await self._log.read_stream(stream, after, limit)
+
+    async def subscribe(self, after: int = 0) -> AsyncIterator[Event]:
+        """See `Log.subscribe`; this tenant's events only."""
+        async for event in self._log.subscribe(after):
+            if event.tenant == self.tenant:
+                yield event

@@ -1,0 +1,311 @@
+"""Opening a store: the one place where everything is put together. Decides nothing about the log.
+
+data directory → (embedded Postgres) → schema → log → archive → one handle per noun
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable, Generator, Iterable, Sequence
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from agentlog.archive import Archives
+from agentlog.configuration import Configuration, Postgres, configure
+from agentlog.conversation import Conversations
+from agentlog.errors import ProjectionMismatch, Refused, SchemaMismatch
+from agentlog.plan import Plans
+from agentlog.queue import Queue
+from agentlog.scope import Scope, TenantLog
+from agentlog.session import Sessions
+from eventlog.clock import SystemClock
+from eventlog.embedded.server import EmbeddedPostgres, attach
+from eventlog.io import SystemIo
+from eventlog.log import Log
+from eventlog.postgres import migrate as schema
+from eventlog.postgres.connect import Target, connect
+from eventlog.projection import InlineProjection
+from eventlog.settings import Settings
+from projections.archive import Archive
+from projections.catalog import INLINE, VIEWS_SQL
+from replay.imports.runner import import_paths
+from replay.imports.summary import ImportSummary, ReportProgress
+from replay.report import Finding, Progress, RebuildReport
+
+FORMATS = ("auto", "claude-code")
+
+Tell = Callable[[str], None]
+
+
+class StoreStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """How a store is, at one moment.
+
+    Attributes:
+        data, postgres, tenant: as opened; never a password.
+        position, time, chain: of the log's head in Postgres, over all hosts.
+        segments_position: how far this host's copy is synced; mirror_lag_events: how far behind.
+        archive_position: how far Parquet files reach; what follows is read from the segments.
+        sessions, messages, generations, queue: of the tenant, or of all.
+        free_bytes: on the disk of the data directory.
+    """
+
+    data: str
+    postgres: str
+    tenant: str
+    log_id: str
+    position: int
+    time: str
+    chain: str
+    segments_position: int
+    segments: int
+    mirror_lag_events: int
+    archive_position: int
+    sessions: int
+    messages: int
+    generations: int
+    queue: dict[str, int]
+    free_bytes: int
+
+
+class Store:
+    """An open store. Made by `agentlog.open`; close it, or use it in `async with`.
+
+    Attributes:
+        sessions, conversation, archive, queue, plan: one handle per noun.
+        log: the log itself: append, read, subscribe. Of one tenant, when the store is.
+        configuration: as opened.
+    """
+
+    def __init__(
+        self, log: Log, configuration: Configuration, archive: Archive, closing: AsyncExitStack
+    ) -> None:
+        scope = Scope(log, configuration.tenant)
+        self.configuration = configuration
+        self.log: Log | TenantLog = TenantLog(scope) if scope.tenant else log
+        self.sessions = Sessions(scope)
+        self.conversation = Conversations(scope)
+        self.archive = Archives(scope, archive)
+        self.queue = Queue(scope)
+        self.plan = Plans(scope)
+        self._scope = scope
+        self._archive = archive
+        self._closing = closing
+
+    async def close(self) -> None:
+        """Append what was submitted, sync, let go of Postgres and of the files. Safe to call twice."""
+        await self._closing.aclose()
+
+    async def __aenter__(self) -> Store:
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self.close()
+
+    async def status(self) -> StoreStatus:
+        """Say how the store is: head, chain, mirror lag, counts, free disk."""
+        log, tenant = self._scope.log, self._scope.tenant or None
+        head = await log.head()
+        counts = (await self._scope.fetch("counts", tenant))[0]
+        queue = await self._scope.fetch("queue_counts", tenant, None)
+        durable = log.segments.durable_position
+        return StoreStatus(
+            data=str(self.configuration.data),
+            postgres=self.configuration.shown_postgres,
+            tenant=self.configuration.tenant,
+            log_id=str(log.directory.log_id),
+            position=head.position,
+            time=head.time,
+            chain=head.chain.hex(),
+            segments_position=durable,
+            segments=len(log.segments.segments()),
+            mirror_lag_events=max(0, head.position - durable),
+            archive_position=(await asyncio.to_thread(self._archive.manifest)).archive_position,
+            sessions=counts["sessions"],
+            messages=counts["messages"],
+            generations=counts["generations"],
+            queue={row["status"]: row["count"] for row in queue},
+            free_bytes=SystemIo().free_bytes(str(self.configuration.data)),
+        )
+
+    async def import_transcripts(
+        self,
+        paths: Iterable[str | os.PathLike[str]],
+        *,
+        format: str = "auto",
+        progress: ReportProgress | None = None,
+        tenant: str | None = None,
+    ) -> ImportSummary:
+        """Import foreign transcripts: files, or directories with *.jsonl. Twice is once.
+
+        Raises:
+            BadInput: none of the paths could be imported.
+        """
+        if format not in FORMATS:
+            raise Refused(f"format {format!r} is not known", hint=f"use one of {', '.join(FORMATS)}")
+        log = self._scope.log
+        return await import_paths(
+            log,
+            paths,
+            tenant=self._scope.owner(tenant),
+            quarantine_dir=log.directory.quarantine,
+            progress=progress,
+        )
+
+    async def verify(self, progress: Progress | None = None) -> list[Finding]:
+        """Compare both copies, the chain, every projection and the archive; return what is wrong.
+
+        Raises Refused on a store that was opened for one tenant: findings name everybody's streams.
+        """
+        self._check_whole("verify")
+        from replay.verify import verify
+
+        return await verify(self._scope.log, self._archive, **_given(progress))
+
+    async def rebuild(
+        self, projections: Sequence[str] = (), progress: Progress | None = None
+    ) -> RebuildReport:
+        """Make projection tables (all, or those named) again from the log, while the store is in use.
+
+        Raises Refused on a store that was opened for one tenant.
+        """
+        self._check_whole("rebuild")
+        names = tuple(projections) or tuple(projection.name for projection in INLINE)
+        from replay.rebuild import rebuild
+
+        return await rebuild(self._scope.log, names, **_given(progress))
+
+    def _check_whole(self, what: str) -> None:
+        if self._scope.tenant:
+            raise Refused(
+                f"{what} concerns the whole log, and this store was opened for tenant {self._scope.tenant!r}",
+                hint="open the store without a tenant",
+            )
+
+
+class Opening:
+    """What `agentlog.open` returns: `await` it for a Store, or use it in `async with`."""
+
+    def __init__(self, configuration: Configuration, migrate: bool | None, tell: Tell | None) -> None:
+        self._configuration = configuration
+        self._migrate = migrate
+        self._tell = tell
+        self._store: Store | None = None
+
+    def __await__(self) -> Generator[Any, None, Store]:
+        return _open(self._configuration, self._migrate, self._tell).__await__()
+
+    async def __aenter__(self) -> Store:
+        self._store = await self
+        return self._store
+
+    async def __aexit__(self, *exc: object) -> None:
+        assert self._store is not None
+        await self._store.close()
+
+
+def open(
+    data: str | os.PathLike[str] | None = None,
+    *,
+    postgres: Postgres | None = None,
+    tenant: str | None = None,
+    settings: Settings | None = None,
+    migrate: bool | None = None,
+    progress: Tell | None = None,
+) -> Opening:
+    """Open a store: `async with agentlog.open("./data") as store:`, or `store = await agentlog.open(…)`.
+
+    Args:
+        data: the data directory, made when missing. Default: AGENTLOG_DATA, else ./data.
+        postgres: postgresql:// URL, or keyword arguments of asyncpg.connect. Default:
+            AGENTLOG_POSTGRES, else a server of the store's own inside of the data directory.
+        tenant: the only tenant whose data the store can name. Default: AGENTLOG_TENANT, else "",
+            and then calls may name one with `tenant=`.
+        settings: of the log. Default: AGENTLOG_…, see docs/reference/settings.md.
+        migrate: bring the database schema up to this release. Default: for the embedded server yes,
+            for a URL no.
+        progress: called with one line for people when something takes time.
+    Raises:
+        BadInput: an argument or a variable cannot be read. The rest comes when it is awaited:
+        LogUnavailable, EmbeddedPostgresError, SchemaMismatch, ProjectionMismatch, FormatTooNew,
+        Damaged, CopiesDisagree.
+    """
+    return Opening(configure(data, postgres=postgres, tenant=tenant, settings=settings), migrate, progress)
+
+
+async def _open(configuration: Configuration, migrate: bool | None, tell: Tell | None) -> Store:
+    # Absolute, because the process may change its directory while the store is open.
+    data = Path(os.path.abspath(configuration.data))
+    say = tell or (lambda text: None)
+    async with AsyncExitStack() as stack:
+        target = configuration.postgres
+        if target is None:
+            server = await attach(data, clock=SystemClock(), progress=say)
+            stack.push_async_callback(server.close)
+            target = _target(server)
+        stale = await bring_up_to_date(
+            target, configuration.settings, migrate, embedded=configuration.postgres is None
+        )
+        log = await Log.open(
+            data,
+            target,
+            projections=INLINE,
+            views_sql=(VIEWS_SQL,),
+            settings=configuration.settings,
+            progress=lambda position: say(f"copying from Postgres: position {position:,}"),
+        )
+        stack.push_async_callback(log.close)
+        if stale:
+            say(f"rebuilding {', '.join(stale)}")
+            from replay.rebuild import rebuild
+
+            await rebuild(log, stale)
+        archive = Archive(
+            log.directory.archive, lambda *range: log.segments.read(*range), str(log.directory.log_id)
+        )
+        return Store(log, configuration, archive, stack.pop_all())
+
+
+def _target(server: EmbeddedPostgres) -> Target:
+    return server.connection
+
+
+async def bring_up_to_date(
+    target: Target, settings: Settings, migrate: bool | None, *, embedded: bool
+) -> Sequence[str]:
+    """Migrate the schema where that was asked for; return the projection tables that are to be rebuilt.
+
+    A schema that is as it should be is left alone: migrating makes functions anew, under the gate,
+    beside other processes that use them.
+    Raises:
+        SchemaMismatch, ProjectionMismatch: it is not, and nobody asked for it to be changed; or a
+            newer release made it.
+    """
+    connection = await connect(target, timeout_s=settings.connect_timeout_s, command_timeout_s=None)
+    try:
+        try:
+            await schema.check(connection, settings.schema, INLINE)
+            return ()
+        except ProjectionMismatch as mismatch:
+            if not (migrate or (embedded and migrate is None)) or not _is_upgrade(mismatch, INLINE):
+                raise
+        except SchemaMismatch:
+            if not (migrate or (embedded and migrate is None)):
+                raise
+        return (await schema.migrate(connection, settings.schema, INLINE, (VIEWS_SQL,))).rebuild
+    finally:
+        await connection.close()
+
+
+def _is_upgrade(mismatch: ProjectionMismatch, projections: Sequence[InlineProjection]) -> bool:
+    """Whether every fold that the store knows is known here, in that version or a later one."""
+    ours = {projection.name: projection.version for projection in projections}
+    stored = dict(entry.split(":") for entry in str(mismatch.__dict__.get("stored", "")).split(",") if entry)
+    return all(int(version) <= ours.get(name, -1) for name, version in stored.items())
+
+
+def _given(progress: Progress | None) -> dict[str, Any]:
+    return {} if progress is None else {"progress": progress}
