@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
@@ -36,7 +36,9 @@ class Batch(NamedTuple):
     end_offset: int
 
 
-def read_batches(path: Path, thread: Thread, tenant: str, quarantine_dir: Path) -> Iterator[Batch]:
+def read_batches(
+    path: Path, thread: Thread, tenant: str, quarantine_dir: Path
+) -> Generator[Batch, None, None]:
     """Yield the file's batches, in order: every byte of it is in exactly one.
 
     Raises OSError when the file cannot be read or the quarantine not be written.

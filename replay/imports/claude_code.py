@@ -168,14 +168,21 @@ class _Writer:
         ids.start(line)
         self.events: list[NewEvent] = []
         self.occurred_at = occurred_at
-        self.next_id = ids.next()
         self._ids = ids
+        self._next_id: str | None = None
         self._meta = b'{"line":%d}' % number
+
+    @property
+    def next_id(self) -> str:
+        """The id of the event that is added next, for events that name themselves."""
+        if self._next_id is None:
+            self._next_id = self._ids.next()
+        return self._next_id
 
     def add(self, stream: StreamId, event: AgentEvent) -> None:
         made = new(stream, event, id=self.next_id, meta=self._meta, occurred_at=self.occurred_at)
         self.events.append(made)
-        self.next_id = self._ids.next()
+        self._next_id = None
 
 
 def _kept(kind: str | None, line: bytes) -> RecordKept:

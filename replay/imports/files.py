@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from stat import S_ISREG
 from typing import NamedTuple
 
 from eventlog.errors import BadInput
@@ -30,13 +31,28 @@ def find_files(paths: Iterable[str | os.PathLike[str]]) -> tuple[list[Found], li
     for given in map(Path, paths):
         try:
             files = _below(given) if given.is_dir() else [given]
-            for path in files:
-                found.setdefault(os.path.realpath(path), Found(path, path.stat().st_size))
-            if not files:
-                refused.append(BadInput(f"{given} holds no *{SUFFIX} file, at any depth", path=str(given)))
         except OSError as error:
             refused.append(unreadable(given, error))
+            continue
+        if not files:
+            refused.append(BadInput(f"{given} holds no *{SUFFIX} file, at any depth", path=str(given)))
+        for path in files:
+            try:
+                found.setdefault(os.path.realpath(path), _regular(path))
+            except BadInput as error:
+                refused.append(error)
     return list(found.values()), refused
+
+
+def _regular(path: Path) -> Found:
+    try:
+        status = path.stat()
+    except OSError as error:
+        raise unreadable(path, error) from error
+    # Opening a pipe would wait for somebody to write.
+    if not S_ISREG(status.st_mode):
+        raise BadInput(f"{path} is no regular file", hint="save it as one and import that", path=str(path))
+    return Found(path, status.st_size)
 
 
 def unreadable(path: Path, error: OSError) -> BadInput:

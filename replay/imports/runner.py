@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncGenerator, Generator, Iterable, Sequence
+from contextlib import aclosing
 from pathlib import Path
 from typing import NamedTuple
 
@@ -138,11 +139,12 @@ class _Run:
     async def _import_file(self, source: _Source, present: Present, counted: set[str] | None) -> None:
         path = source.found.path
         batches = read_batches(path, source.thread, self._tenant, self._quarantine_dir)
-        while (batch := await asyncio.to_thread(next, batches, None)) is not None:
-            for start in range(0, len(batch.events), BATCH_EVENTS_MAX):
-                await self._append(batch.events[start : start + BATCH_EVENTS_MAX], present)
-            self._count(batch, counted)
-            self._tell(path, batch.end_offset)
+        async with aclosing(_in_threads(batches)) as each:
+            async for batch in each:
+                for start in range(0, len(batch.events), BATCH_EVENTS_MAX):
+                    await self._append(batch.events[start : start + BATCH_EVENTS_MAX], present)
+                self._count(batch, counted)
+                self._tell(path, batch.end_offset)
 
     async def _append(self, events: Sequence[NewEvent], present: Present) -> None:
         """Append those events the log does not have, however often somebody else is faster."""
@@ -186,6 +188,23 @@ class _Run:
         if self._progress is not None:
             done = self._bytes_done + offset
             self._progress(Progress(str(path), self._files_done, len(self._found), done, self._bytes))
+
+
+async def _in_threads(batches: Generator[Batch, None, None]) -> AsyncGenerator[Batch, None]:
+    """Yield the batches, each made in a thread; close them, and their file with them, in the end."""
+    try:
+        while True:
+            step = asyncio.create_task(asyncio.to_thread(next, batches, None))
+            try:
+                batch = await asyncio.shield(step)
+            finally:
+                # A cancelled await does not stop a thread, and what runs cannot be closed.
+                await asyncio.gather(step, return_exceptions=True)
+            if batch is None:
+                return
+            yield batch
+    finally:
+        batches.close()
 
 
 def _read_head(path: Path) -> Thread | None:

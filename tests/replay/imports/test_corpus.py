@@ -50,7 +50,7 @@ def naive_totals(paths: list[Path]) -> dict[str, Counter[str]]:
         for number, line in enumerate(path.read_bytes().split(b"\n")):
             record = json.loads(line) if line else None
             message = record.get("message") if isinstance(record, dict) else None
-            if isinstance(message, dict) and message.get("usage") and record["type"] == "assistant":
+            if isinstance(record, dict) and isinstance(message, dict) and message.get("usage"):
                 last[message.get("id", number)] = (message["model"], message["usage"])
         for model, usage in last.values():
             figures = Counter({ours: usage.get(theirs, 0) for theirs, ours in FIGURES.items()})

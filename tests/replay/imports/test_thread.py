@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -44,7 +45,7 @@ def test_the_session_id_counts_and_not_the_name_of_the_file(tmp_path: Path) -> N
 @pytest.mark.parametrize("name", [f"{SESSION_ID}/subagents/agent-a1b2.jsonl", "agent-a1b2.jsonl"])
 @pytest.mark.parametrize("fields", [{"agentId": "a1b2", "isSidechain": True}, {}])
 def test_a_sub_agents_file_is_a_session_with_a_parent(
-    tmp_path: Path, name: str, fields: dict[str, object]
+    tmp_path: Path, name: str, fields: dict[str, Any]
 ) -> None:
     """In its folder (2.1) or beside the main file (2.0), named by its records or by its name alone."""
     found = thread(tmp_path / name, said("look", **fields))

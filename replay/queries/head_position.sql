@@ -1,0 +1,2 @@
+-- The position the log stands at.
+SELECT position FROM {schema}.head

@@ -1,0 +1,140 @@
+"""Projection tables are made what the log says they are, beside writers."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from eventlog.command import Command
+from eventlog.envelope import StreamId
+from eventlog.errors import BadInput
+from eventlog.events import new
+from replay.rebuild import compare, rebuild
+from tests.replay.support import ITEM, OTHER, SESSION, Spoiled, message
+
+
+@pytest.mark.parametrize("source", ["segments", "postgres"])
+async def test_live_tables_equal_a_rebuild_from_position_one(spoiled: Spoiled, source: str):
+    """Invariant 6, on a history with every noun in it."""
+    await spoiled.fill()
+    assert await compare(await spoiled.log(), source=source) == []
+
+
+@pytest.mark.parametrize("source", ["segments", "postgres"])
+async def test_emptied_tables_are_filled_to_what_they_were(spoiled: Spoiled, source: str):
+    """Deleting every projection table loses nothing; first positions and times come back too."""
+    await spoiled.fill()
+    before = await spoiled.tables()
+    assert all(before.values())
+    await spoiled.sql(*[f"TRUNCATE {{schema}}.{name}" for name in before])
+    report = await rebuild(await spoiled.log(), source=source)
+    assert await spoiled.tables() == before
+    assert report.events == report.position == 13
+    assert report.rows == {name: len(rows) for name, rows in before.items()}
+    assert len(report.differences) == sum(map(len, before.values()))
+
+
+async def test_a_dropped_table_is_made_again(spoiled: Spoiled):
+    """With its views gone too, `migrate` makes those; the rows come from the log."""
+    await spoiled.fill()
+    before = await spoiled.table("todo_lists")
+    await spoiled.sql("DROP TABLE {schema}.todo_lists CASCADE")
+    await rebuild(await spoiled.log(), ["todo_lists"])
+    assert await spoiled.table("todo_lists") == before
+
+
+async def test_a_rebuild_of_right_tables_writes_nothing(spoiled: Spoiled):
+    """Rows keep their place on disk, and the epoch stays: nobody has to read states anew."""
+    await spoiled.fill()
+    query = (
+        "SELECT ctid::text, xmin::text FROM {schema}.sessions UNION ALL SELECT epoch::text, '' FROM {schema}.head"
+    )
+    before = await spoiled.sql(query)
+    assert (await rebuild(await spoiled.log())).differences == []
+    assert await spoiled.sql(query) == before
+
+
+async def test_only_the_named_tables_are_put_right(spoiled: Spoiled):
+    """Names choose tables; what is not named stays as it is, wrong or not."""
+    await spoiled.fill()
+    await spoiled.sql("UPDATE {schema}.sessions SET title = 'x'", "UPDATE {schema}.conversations SET cost = 7")
+    report = await rebuild(await spoiled.log(), ["sessions"])
+    assert {finding.where for finding in report.differences} == {"sessions"}
+    assert [finding.where for finding in await compare(await spoiled.log())] == ["conversations"] * 2
+
+
+async def test_an_unknown_table_or_source_is_refused(spoiled: Spoiled):
+    """Before anything is read."""
+    log = await spoiled.log()
+    with pytest.raises(BadInput, match="no projection is called 'nope'"):
+        await rebuild(log, ["nope"])
+    with pytest.raises(BadInput, match="source 'tape'"):
+        await rebuild(log, source="tape")
+
+
+async def test_a_changed_row_is_named_to_the_column(spoiled: Spoiled):
+    """Table, stream, column, what stands there, what the log says."""
+    await spoiled.fill()
+    await spoiled.sql("UPDATE {schema}.sessions SET title = 'other' WHERE key = 'a'")
+    (finding,) = await compare(await spoiled.log())
+    assert (finding.where, finding.stream) == ("sessions", SESSION)
+    assert finding.values["columns"] == {"title": {"live": "other", "log": "first"}}
+    assert "title is 'other', the log says 'first'" in finding.problem
+
+
+async def test_a_missing_row_and_one_too_many_are_named(spoiled: Spoiled):
+    """The one by what the log says of it, the other by what stands there."""
+    await spoiled.fill()
+    await spoiled.sql(
+        "DELETE FROM {schema}.queue_items",
+        "INSERT INTO {schema}.generations SELECT 99, version, first_position, first_time, last_position,"
+        " last_time, tenant, 'ghost', 3, 0, NULL FROM {schema}.generations LIMIT 1",
+    )
+    ghost, missing = await compare(await spoiled.log())
+    assert (missing.stream, missing.where) == (ITEM, "queue_items")
+    assert "lacks the row" in missing.problem
+    assert (ghost.stream, ghost.values["stream_id"]) == (StreamId("acme", "session", "ghost"), 99)
+    await rebuild(await spoiled.log())
+    assert await compare(await spoiled.log()) == []
+
+
+async def test_writers_go_on_during_a_rebuild_and_nothing_is_lost(spoiled: Spoiled):
+    """Wrong rows are put right under the writers' hands: no append fails, and the tables come out right."""
+    await spoiled.fill()
+    log = await spoiled.log()
+    await spoiled.sql("UPDATE {schema}.conversations SET message_count = 1000, input_tokens = 0")
+    stop = asyncio.Event()
+
+    async def write(stream: StreamId) -> int:
+        count = 0
+        while not stop.is_set():
+            await log.append(Command([new(stream, message(f"w{count}"), id=spoiled.ids.next())]))
+            count += 1
+        return count
+
+    writers = [asyncio.create_task(write(stream)) for stream in (SESSION, OTHER)]
+    for _ in range(3):
+        await rebuild(log)
+        await spoiled.sql("UPDATE {schema}.conversations SET message_count = 1000 WHERE key = 'a'")
+    await rebuild(log)
+    stop.set()
+    counts = await asyncio.gather(*writers)
+    assert min(counts) > 0
+    assert await compare(log) == []
+    rows = await spoiled.sql("SELECT key, message_count FROM {schema}.conversations")
+    assert dict(rows) == {"a": 6 + counts[0], "a:b": 1 + counts[1]}
+
+
+async def test_views_and_grants_outlive_a_rebuild(spoiled: Spoiled):
+    """Rows are put right, tables stay: whatever hangs on them stays too."""
+    await spoiled.fill()
+    await spoiled.sql(
+        "GRANT SELECT ON {schema}.sessions TO PUBLIC",
+        "CREATE VIEW {schema}.mine AS SELECT key FROM {schema}.sessions",
+        "DELETE FROM {schema}.sessions",
+    )
+    await rebuild(await spoiled.log())
+    assert [row["key"] for row in await spoiled.sql("SELECT key FROM {schema}.mine ORDER BY 1")] == ["a", "a:b"]
+    granted = "SELECT has_table_privilege('pg_monitor', '{schema}.sessions', 'SELECT') AS ok"
+    assert (await spoiled.sql(granted))[0]["ok"]
