@@ -47,9 +47,7 @@ async def test_a_dropped_table_is_made_again(spoiled: Spoiled):
 async def test_a_rebuild_of_right_tables_writes_nothing(spoiled: Spoiled):
     """Rows keep their place on disk, and the epoch stays: nobody has to read states anew."""
     await spoiled.fill()
-    query = (
-        "SELECT ctid::text, xmin::text FROM {schema}.sessions UNION ALL SELECT epoch::text, '' FROM {schema}.head"
-    )
+    query = "SELECT ctid::text, xmin::text FROM {schema}.sessions UNION ALL SELECT epoch::text, '' FROM {schema}.head"
     before = await spoiled.sql(query)
     assert (await rebuild(await spoiled.log())).differences == []
     assert await spoiled.sql(query) == before
@@ -58,7 +56,9 @@ async def test_a_rebuild_of_right_tables_writes_nothing(spoiled: Spoiled):
 async def test_only_the_named_tables_are_put_right(spoiled: Spoiled):
     """Names choose tables; what is not named stays as it is, wrong or not."""
     await spoiled.fill()
-    await spoiled.sql("UPDATE {schema}.sessions SET title = 'x'", "UPDATE {schema}.conversations SET cost = 7")
+    await spoiled.sql(
+        "UPDATE {schema}.sessions SET title = 'x'", "UPDATE {schema}.conversations SET cost = 7"
+    )
     report = await rebuild(await spoiled.log(), ["sessions"])
     assert {finding.where for finding in report.differences} == {"sessions"}
     assert [finding.where for finding in await compare(await spoiled.log())] == ["conversations"] * 2
@@ -135,6 +135,9 @@ async def test_views_and_grants_outlive_a_rebuild(spoiled: Spoiled):
         "DELETE FROM {schema}.sessions",
     )
     await rebuild(await spoiled.log())
-    assert [row["key"] for row in await spoiled.sql("SELECT key FROM {schema}.mine ORDER BY 1")] == ["a", "a:b"]
+    assert [row["key"] for row in await spoiled.sql("SELECT key FROM {schema}.mine ORDER BY 1")] == [
+        "a",
+        "a:b",
+    ]
     granted = "SELECT has_table_privilege('pg_monitor', '{schema}.sessions', 'SELECT') AS ok"
     assert (await spoiled.sql(granted))[0]["ok"]
