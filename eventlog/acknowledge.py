@@ -16,7 +16,7 @@ import msgspec
 from eventlog.batch import Pending
 from eventlog.clock import Clock
 from eventlog.command import Receipt
-from eventlog.errors import AgentlogError, MirrorUnavailable, NotMirrored
+from eventlog.errors import MirrorUnavailable, NotMirrored
 from eventlog.mirror import Mirror
 from eventlog.segment.store import Block
 
@@ -41,7 +41,8 @@ class Acknowledger:
         self._clock = clock
         self._queue: asyncio.Queue[Committed | None] = asyncio.Queue(BATCHES_MAX)
         self._busy = False
-        self._healed_at = 0.0
+        self._healed_at = -HEAL_INTERVAL_S
+        self._healing = asyncio.Lock()
         self._task = asyncio.create_task(self._run(), name="agentlog-acknowledger")
 
     @property
@@ -55,7 +56,7 @@ class Acknowledger:
         try:
             if not self.mirror.write_now(committed.block):
                 return False
-        except (OSError, AgentlogError) as error:
+        except Exception as error:  # whatever it is, the caller must hear that Postgres has it
             self._fail([committed], error)
             return True
         tell(committed.waiting)
@@ -78,19 +79,20 @@ class Acknowledger:
 
         Raises MirrorUnavailable, with the cause, while that is not possible.
         """
-        if self.trouble is None:
-            return
-        now = self._clock.monotonic()
-        if now - self._healed_at >= HEAL_INTERVAL_S:
-            self._healed_at = now
-            try:
-                await self.mirror.reopen()
-                await self.mirror.catch_up(head_position)
-            except (OSError, AgentlogError) as error:
-                self.trouble = error
-            else:
-                self.trouble = None
+        async with self._healing:
+            if self.trouble is None:
                 return
+            now = self._clock.monotonic()
+            if now - self._healed_at >= HEAL_INTERVAL_S:
+                self._healed_at = now
+                try:
+                    await self.mirror.reopen()
+                    await self.mirror.catch_up(head_position)
+                except Exception as error:
+                    self.trouble = error
+                else:
+                    self.trouble = None
+                    return
         raise MirrorUnavailable(
             f"the local segments cannot be written: {self.trouble}",
             hint="nothing was appended; free disk space or check the disk, then append again",
@@ -111,7 +113,7 @@ class Acknowledger:
                 group.append(following)
             try:
                 await self._write(group)
-            except (OSError, AgentlogError) as error:
+            except Exception as error:  # this task must live: the writer and all callers wait for it
                 self._fail(group, error)
             else:
                 for committed in group:
@@ -121,7 +123,9 @@ class Acknowledger:
 
     async def _write(self, group: Sequence[Committed]) -> None:
         if self.trouble is not None:
-            raise self.trouble
+            # Commands that wait for the segment are refused before their commit; these do not wait.
+            await self.heal(max(committed.last_position for committed in group))
+            return
         blocks = [committed.block for committed in group if committed.block is not None]
         if blocks:
             await self.mirror.write(blocks)
@@ -129,7 +133,8 @@ class Acknowledger:
             await self.mirror.catch_up(max(committed.last_position for committed in group))
 
     def _fail(self, group: Sequence[Committed], error: BaseException) -> None:
-        self.trouble = error
+        if not isinstance(error, MirrorUnavailable) or self.trouble is None:
+            self.trouble = error
         for committed in group:
             for pending, receipt in committed.waiting:
                 if pending.wait_for_mirror:

@@ -40,11 +40,14 @@ class Pending:
     """A command waiting for its verdict."""
 
     __slots__ = (
+        "alone",
         "attempts",
         "bytes",
         "command",
+        "committed",
         "followers",
         "future",
+        "in_doubt",
         "maybe_sent",
         "streams",
         "tick",
@@ -61,9 +64,12 @@ class Pending:
         self.streams = tuple(
             dict.fromkeys([event.stream for event in command.events] + list(command.expected))
         )
-        self.bytes = sum(len(event.data) + len(event.meta) for event in command.events)
+        self.bytes = command.bytes
         self.maybe_sent = False  # a commit with it inside lost its answer
-        self.attempts = 0  # how often the server rolled it back for reasons of its own
+        self.in_doubt = False  # an earlier append of its event ids did; look before sending
+        self.committed = False  # Postgres has it; only the mirror may still keep it waiting
+        self.attempts = 0  # how often it was rolled back, or its connection lost
+        self.alone = False  # Postgres refused a batch with it inside: a batch of its own shows why
         self.followers: list[Pending] = []  # the same idempotency key, in the same batch
 
 
@@ -183,20 +189,23 @@ def form_batch(
             batch.deferred.append(pending)
             blocked.update(pending.streams)
             continue
-        verdict = _judge(batch, pending, known)
+        key = pending.command.idempotency_key
+        owner = (pending.streams[0].tenant, key or "")
+        first = batch.keys.get(owner) if key is not None else None
+        # A repeat is answered like the first one, whatever it expects; it waits when the first one
+        # would be told before the segment is synced and it would not.
+        if first is not None and (first[0].wait_for_mirror or not pending.wait_for_mirror):
+            if pending not in first[0].followers:
+                first[0].followers.append(pending)
+            continue
+        verdict = batch.deferred if first is not None else _judge(batch, pending, known)
         if verdict is not None:
             verdict.append(pending)
             blocked.update(pending.streams)
             continue
         if batch.conflicts and batch.conflicts[-1][0] is pending:
             continue
-        key = pending.command.idempotency_key
         if key is not None:
-            owner = (pending.streams[0].tenant, key)
-            first = batch.keys.get(owner)
-            if first is not None:
-                first[0].followers.append(pending)
-                continue
             batch.keys[owner] = (pending, len(batch.events) + 1)
         _add(batch, pending, known, folds, blank)
     return batch
@@ -268,3 +277,14 @@ def _join(batch: Batch, slots: Sequence[Slot]) -> None:
         for slot in batch.slots:
             if slot.group in groups:
                 slot.group = lowest
+
+
+def unanswered(commands: Sequence[Pending]) -> list[Pending]:
+    """Those whose callers wait. Who went away leaves behind whoever sent the same key after it."""
+    found: list[Pending] = []
+    for pending in commands:
+        if not pending.future.done():
+            found.append(pending)
+        else:
+            found += unanswered(pending.followers)
+    return found

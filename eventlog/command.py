@@ -6,11 +6,13 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from eventlog.envelope import NewEvent, StreamId, check_text
+from eventlog.envelope import OTHER_FIELDS_BYTES, NewEvent, StreamId, check_text
 from eventlog.errors import BadInput
 from eventlog.settings import DURABILITIES
 
 MAX_EVENTS_PER_COMMAND = 10_000
+# A batch is one block of a segment, and a block holds at most 64 MiB of lines.
+MAX_COMMAND_BYTES = 32 * 1024 * 1024
 MAX_IDEMPOTENCY_KEY_BYTES = 512
 
 
@@ -18,7 +20,7 @@ class Command(msgspec.Struct, frozen=True):
     """Events to append together: all of them or none, contiguous, in this order.
 
     Attributes:
-        events: 1 to 10,000 events, on one stream or several of one tenant.
+        events: 1 to 10,000 events of at most 32 MiB, on one stream or several of one tenant.
         expected: exact version a stream must have before; 0 means the stream must not exist.
             Streams that are not named may be anywhere. A stream may be named without being
             written to.
@@ -32,12 +34,29 @@ class Command(msgspec.Struct, frozen=True):
     idempotency_key: str | None = None
     durability: str | None = None
 
+    @property
+    def bytes(self) -> int:
+        """At most what its lines take: escaping makes up to six bytes of a character of the stream."""
+        return sum(
+            len(event.data) + len(event.meta) + 6 * (len(event.stream.key) + len(event.stream.tenant))
+            for event in self.events
+        ) + OTHER_FIELDS_BYTES * len(self.events)
+
     def check(self) -> None:
         """Raise BadInput when the command could never be appended. Nothing is written."""
         if not 1 <= len(self.events) <= MAX_EVENTS_PER_COMMAND:
             raise BadInput(
                 f"a command has {len(self.events)} events and must have 1 to {MAX_EVENTS_PER_COMMAND:,}"
             )
+        length = self.bytes
+        if length > MAX_COMMAND_BYTES:
+            raise BadInput(
+                f"a command has {length:,} bytes of events, over the limit of {MAX_COMMAND_BYTES:,}",
+                hint="append its events as several commands",
+            )
+        tenants = {event.stream.tenant for event in self.events} | {stream.tenant for stream in self.expected}
+        if len(tenants) > 1:
+            raise BadInput(f"a command names streams of {len(tenants)} tenants and must keep to one")
         for stream, version in self.expected.items():
             if not isinstance(version, int) or version < 0:
                 raise BadInput(f"expected version {version!r} of {stream} must be 0 (no stream) or more")

@@ -23,7 +23,7 @@ from eventlog.mirror import Mirror
 from eventlog.notify import Notifier
 from eventlog.postgres import migrate as schema
 from eventlog.postgres.append import Appender
-from eventlog.postgres.connect import Target, connect
+from eventlog.postgres.connect import Target, connect, is_broken, unavailable
 from eventlog.postgres.reads import PAGE_EVENTS, Reads
 from eventlog.postgres.sql import Statements
 from eventlog.projection import InlineProjection, signature
@@ -65,6 +65,7 @@ class Log:
         self.reads = parts.reads
         self.directory = parts.directory
         self._parts = parts
+        self._closed = False
         # Where a projection's state stands among those of its stream kind.
         self._places = {
             projection.name: (kind, number)
@@ -108,7 +109,7 @@ class Log:
             head = await reads.head()
             directory.belongs_to(head["log_id"])
             mirror = await _open_mirror(directory, reads, settings, io, clock)
-            await compare_heads(mirror.store, reads)
+            await compare_heads(mirror, reads)
             await mirror.catch_up(head["position"], progress)
         except BaseException:
             if mirror is not None:
@@ -194,6 +195,9 @@ class Log:
 
     async def close(self) -> None:
         """Append what was submitted, sync, and let everything go. Safe to call twice."""
+        if self._closed:
+            return
+        self._closed = True
         parts = self._parts
         await parts.notifier.close()
         await parts.writer.close()
@@ -250,22 +254,23 @@ async def _open_mirror(
     return await asyncio.to_thread(Mirror, open_store, reads)
 
 
-async def compare_heads(store: SegmentStore, reads: Reads) -> None:
+async def compare_heads(mirror: Mirror, reads: Reads) -> None:
     """Refuse when Postgres is behind the segments or tells another history."""
+    # First the segments: they only ever hold what Postgres had committed before.
+    position, expected = mirror.head
     head = await reads.head()
-    position = store.head_position
     chain = None if head["position"] < position else await reads.chain_at(position)
-    if chain == store.head_chain:
+    if chain == expected:
         return
     raise CopiesDisagree(
-        f"the segments stand at position {position} with chain {store.head_chain.hex()[:16]}…,"
+        f"the segments stand at position {position} with chain {expected.hex()[:16]}…,"
         f" Postgres at {head['position']} with chain {head['chain'].hex()[:16]}…:"
         " they do not share that history",
         hint="Postgres lost commits or another backup was restored: run `agentlog verify`,"
         " then `agentlog restore postgres` or `agentlog restore segments`",
         first_position=min(head["position"], position) + 1 if chain is None else 1,
         last_position=position,
-        where=store.directory,
+        where=mirror.store.directory,
     )
 
 
@@ -280,26 +285,34 @@ def _start(
     head: Any,
 ) -> Parts:
     async def open_appender() -> Appender:
+        epoch = (await reads.head())["epoch"]  # the writer forgets what it knew when it is another one
         connection = await connect(
             postgres, timeout_s=settings.connect_timeout_s, command_timeout_s=settings.command_timeout_s
         )
-        await compare_heads(mirror.store, reads)
         appender = Appender(
             connection,
             Statements(settings.schema),
-            epoch=head["epoch"],
+            epoch=epoch,
             projections=signature(projections),
             mirror=directory.id,
             compress_min_bytes=settings.compress_min_bytes,
             zstd_level=settings.zstd_level,
             idempotency_ttl_s=settings.idempotency_ttl_s,
         )
-        await appender.prepare()
+        try:
+            await compare_heads(mirror, reads)
+            await appender.prepare()
+        except BaseException as error:
+            connection.terminate()
+            if is_broken(error):
+                raise unavailable(error) from error
+            raise
         return appender
 
     acknowledger = Acknowledger(mirror, clock)
     writer = Writer(
-        open_appender, reads, acknowledger, _by_kind(projections), settings, clock, head["position"]
-    )
+        open_appender, reads, acknowledger, _by_kind(projections), settings, clock,
+        head["position"], head["epoch"],
+    )  # fmt: skip
     notifier = Notifier(postgres, settings, writer, reads)
     return Parts(directory, reads, mirror, acknowledger, writer, notifier)

@@ -9,9 +9,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 from eventlog.envelope import event_hash
-from eventlog.errors import CopiesDisagree, Damaged
+from eventlog.errors import AgentlogError, CopiesDisagree, Damaged
 from eventlog.postgres.reads import Reads, StoredEvent
 from eventlog.segment.store import Block, NotContiguous, SegmentStore
 
@@ -27,6 +28,14 @@ class Mirror:
         self.store = open_store()
         self._reads = reads
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="agentlog-mirror")
+
+    @property
+    def head(self) -> tuple[int, bytes]:
+        """The last position in the segments and the chain after it, of one moment."""
+        while True:
+            position, chain = self.store.head_position, self.store.head_chain
+            if position == self.store.head_position:  # no append in another thread in between
+                return position, chain
 
     @property
     def durable_position(self) -> int:
@@ -80,7 +89,9 @@ class Mirror:
     async def reopen(self) -> None:
         """Open the segments afresh after a failed sync: recovery shows what the disk really has."""
         loop = asyncio.get_running_loop()
-        self.store = await loop.run_in_executor(self._thread, self._open_store)
+        old, self.store = self.store, await loop.run_in_executor(self._thread, self._open_store)
+        with suppress(AgentlogError):  # what it could not sync, the new one has judged by what it reads
+            await loop.run_in_executor(self._thread, old.close)
 
     async def close(self) -> None:
         loop = asyncio.get_running_loop()

@@ -6,11 +6,29 @@ docs/reference/settings.md; a test compares.
 
 from __future__ import annotations
 
+import math
+
 import msgspec
 
 from eventlog.errors import BadInput
 
 DURABILITIES = ("both", "postgres")
+BATCH_BYTES_LIMIT = 32 * 1024 * 1024  # a batch becomes one block, of at most 64 MiB of lines
+
+_AT_LEAST_1 = (
+    "batch_events_max",
+    "batch_bytes_max",
+    "queue_commands_max",
+    "cached_streams_max",
+    "read_connections_max",
+)
+_ABOVE_0_S = (
+    "connect_timeout_s",
+    "command_timeout_s",
+    "poll_interval_s",
+    "segment_age_max_s",
+    "idempotency_ttl_s",
+)
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,12 +73,24 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         if self.durability not in DURABILITIES:
             raise BadInput(f"durability {self.durability!r} must be one of {', '.join(DURABILITIES)}")
-        for name in ("batch_events_max", "batch_bytes_max", "queue_commands_max", "read_connections_max"):
-            if getattr(self, name) < 1:
+        for name in _AT_LEAST_1:
+            if not getattr(self, name) >= 1:
                 raise BadInput(f"{name} is {getattr(self, name)} and must be at least 1")
-        for name in ("connect_timeout_s", "command_timeout_s", "poll_interval_s", "segment_age_max_s"):
-            if getattr(self, name) <= 0:
-                raise BadInput(f"{name} is {getattr(self, name)} and must be above 0 seconds")
+        for name in _ABOVE_0_S:
+            if not 0 < getattr(self, name) < math.inf:
+                raise BadInput(f"{name} is {getattr(self, name)} and must be above 0 seconds, and finite")
+        if not 0 <= self.unavailable_wait_s < math.inf:
+            raise BadInput(
+                f"unavailable_wait_s is {self.unavailable_wait_s} and must be 0 seconds or more, and finite"
+            )
+        if self.compress_min_bytes < 0:
+            raise BadInput(f"compress_min_bytes is {self.compress_min_bytes} and must be 0 or more")
+        if self.batch_events_max > 10_000:
+            raise BadInput(f"batch_events_max is {self.batch_events_max} and must be at most 10,000")
+        if self.batch_bytes_max > BATCH_BYTES_LIMIT:
+            raise BadInput(
+                f"batch_bytes_max is {self.batch_bytes_max} and must be at most {BATCH_BYTES_LIMIT:,}"
+            )
         if self.segment_bytes_max < 4096:
             raise BadInput(f"segment_bytes_max is {self.segment_bytes_max} and must be at least 4096 bytes")
         if not 1 <= self.zstd_level <= 19:

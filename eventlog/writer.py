@@ -14,16 +14,15 @@ import os
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 
-import asyncpg
-
 from eventlog.acknowledge import Acknowledger, Committed, refuse
-from eventlog.batch import Batch, FoldFailed, Pending, StreamState, form_batch
+from eventlog.batch import Batch, FoldFailed, Pending, StreamState, form_batch, unanswered
 from eventlog.clock import Clock
 from eventlog.command import Command, Receipt
 from eventlog.envelope import StreamId, encode_line, us_to_time
-from eventlog.errors import Closed, Conflict, LogUnavailable, OutcomeUnknown
+from eventlog.errors import Closed, LogUnavailable
+from eventlog.outcome import Outcomes, conflict
 from eventlog.postgres.append import Appended, Appender
-from eventlog.postgres.connect import is_broken, is_rolled_back, translate
+from eventlog.postgres.connect import OTHER_WRITER_SET, is_broken, is_rolled_back, translate
 from eventlog.postgres.reads import Folds, Reads
 from eventlog.segment.store import Block
 from eventlog.settings import Settings
@@ -38,6 +37,7 @@ class Writer:
     Args:
         open_appender: opens a connection and prepares it; raises LogUnavailable.
         folds: inline projections by stream kind.
+        epoch: the log's, as it was opened.
     """
 
     def __init__(
@@ -49,11 +49,14 @@ class Writer:
         settings: Settings,
         clock: Clock,
         head: int,
+        epoch: int,
     ) -> None:
         self.head_position = head  # highest position this process has seen committed
+        self._epoch = epoch  # states of another epoch are not to be folded on
         self._open_appender = open_appender
         self._appender: Appender | None = None
         self._reads = reads
+        self._outcomes = Outcomes(reads)
         self._acknowledger = acknowledger
         self._folds = folds
         self._settings = settings
@@ -61,6 +64,7 @@ class Writer:
         self._known: dict[StreamId, StreamState] = {}
         self._waiting: deque[Pending] = deque()
         self._again: list[Pending] = []  # refused or deferred; they go before `_waiting`
+        self._working = False
         self._tick = 0
         self._pid = os.getpid()
         self._closing = False
@@ -71,8 +75,7 @@ class Writer:
 
     async def submit(self, command: Command) -> Receipt:
         """Append a command; return when it is as durable as asked. Errors: see Log.append."""
-        if self._closing or os.getpid() != self._pid:
-            raise Closed("the log was closed, or opened before a fork", hint="open it again in this process")
+        self._check_open()
         command.check()
         wait_for_mirror = (command.durability or self._settings.durability) == "both"
         if wait_for_mirror and self._acknowledger.trouble is not None:
@@ -80,10 +83,17 @@ class Writer:
         while len(self._waiting) >= self._settings.queue_commands_max:
             self._taken.clear()
             await self._taken.wait()
-        future = asyncio.get_running_loop().create_future()
-        self._waiting.append(Pending(command, future, self._next_tick(), wait_for_mirror))
+        self._check_open()  # once more: it may have been closed while this waited
+        future: asyncio.Future[Receipt] = asyncio.get_running_loop().create_future()
+        pending = Pending(command, future, self._next_tick(), wait_for_mirror)
+        pending.in_doubt = self._outcomes.is_doubtful(command.events[0].id)
+        self._waiting.append(pending)
         self._arrived.set()
         return await future
+
+    def _check_open(self) -> None:
+        if self._closing or os.getpid() != self._pid:
+            raise Closed("the log was closed, or opened before a fork", hint="open it in this process")
 
     def known(self, stream: StreamId) -> StreamState | None:
         """The stream as this process last knew it; others may have appended since."""
@@ -91,11 +101,18 @@ class Writer:
 
     async def refresh(self, streams: Sequence[StreamId]) -> None:
         """Ask Postgres where streams stand, and remember."""
-        tick = self._next_tick()
-        found = await self._reads.states(streams, tick)
+        epoch = None
+        while epoch != self._epoch:  # a new one began meanwhile: what was read may be from before
+            epoch, tick = self._epoch, self._next_tick()
+            found = await self._reads.states(streams, tick)
         for stream in streams:
             blank = StreamState(None, 0, (None,) * len(self._folds.get(stream.kind, ())), tick)
-            self._remember(stream, found.get(stream, blank))
+            state, known = found.get(stream, blank), self._known.get(stream)
+            # A batch may have been committed while this was asked; it knows better.
+            if known is None or known.version <= state.version:
+                self._remember(stream, state)
+        if not self._working:
+            self._forget_surplus()
 
     async def close(self) -> None:
         """Append what was submitted, then stop. Later submits raise Closed."""
@@ -112,20 +129,27 @@ class Writer:
     def _remember(self, stream: StreamId, state: StreamState) -> None:
         self._known.pop(stream, None)
         self._known[stream] = state
+
+    def _forget_surplus(self) -> None:
+        """Keep to the limit of remembered streams. Never while commands wait that need them."""
         while len(self._known) > self._settings.cached_streams_max:
             self._known.pop(next(iter(self._known)))  # the one not touched for longest
 
     async def _run(self) -> None:
         while True:
+            if not self._again:
+                self._forget_surplus()
             if not self._waiting and not self._again:
                 if self._closing:
                     return
+                self._working = False
                 self._arrived.clear()
                 await self._arrived.wait()
                 continue
+            self._working = True
             taken = self._take()
             try:
-                await self._append(taken)
+                await self._append(await self._settle(taken))
             except asyncio.CancelledError:
                 self._fail(taken, Closed("the log was closed while appending"))
                 raise
@@ -137,29 +161,45 @@ class Writer:
     def _take(self) -> list[Pending]:
         """Commands for the next batch: those that wait again first, then as they came."""
         # Invariant: who has been answered is never sent again.
-        again = [pending for pending in self._again if not pending.future.done()]
-        taken = sorted(again, key=lambda pending: pending.tick)
+        again = deque(sorted(unanswered(self._again), key=lambda pending: pending.tick))
         self._again = []
-        events = sum(len(pending.command.events) for pending in taken)
-        length = sum(pending.bytes for pending in taken)
-        while self._waiting and (not taken or events < self._settings.batch_events_max):
-            pending = self._waiting[0]
-            if taken and length + pending.bytes > self._settings.batch_bytes_max:
-                break
-            if not pending.future.cancelled():  # its caller went away before anything was sent
-                taken.append(pending)
-                events += len(pending.command.events)
-                length += pending.bytes
-            self._waiting.popleft()
+        taken: list[Pending] = []
+        events = length = 0
+        for queue in (again, self._waiting):
+            while queue and (not taken or events < self._settings.batch_events_max):
+                pending = queue[0]
+                if taken and (
+                    pending.alone or taken[0].alone or length + pending.bytes > self._settings.batch_bytes_max
+                ):
+                    break
+                if not pending.future.cancelled():  # its caller went away before anything was sent
+                    taken.append(pending)
+                    events += len(pending.command.events)
+                    length += pending.bytes
+                queue.popleft()
+            if queue:
+                break  # nobody overtakes
+        self._again += again
         self._taken.set()
+        return taken
+
+    async def _settle(self, taken: list[Pending]) -> list[Pending]:
+        """Look up commands whose event ids had an unknown outcome; return those still to be appended."""
+        for pending in [pending for pending in taken if pending.in_doubt]:
+            await self.refresh(pending.streams)
+            pending.in_doubt, pending.maybe_sent = False, True
+            if await self._was_committed(pending):
+                taken.remove(pending)
         return taken
 
     async def _append(self, taken: list[Pending]) -> None:
         """One round: form a batch, send it, act on the verdicts. Leftovers go to `_again`."""
         batch = self._form(taken)
-        for pending, stream, expected, actual in batch.conflicts:
-            refuse(pending, conflict(stream, expected, actual))
         self._again += batch.deferred + batch.doubtful
+        for pending, stream, expected, actual in batch.conflicts:
+            # Who repeats a command expects what was true the first time; its key tells.
+            if not await self._tell(pending, await self._outcomes.by_key(pending)):
+                refuse(pending, conflict(stream, expected, actual))
         if batch.doubtful:
             await self.refresh(list(dict.fromkeys(s for p in batch.doubtful for s in p.streams)))
         if not batch.entries:
@@ -178,8 +218,8 @@ class Writer:
             try:
                 return form_batch(taken, self._known, self._folds)
             except FoldFailed as failure:
-                taken.remove(failure.pending)
                 refuse(failure.pending, failure.error)
+                taken[:] = [pending for pending in taken if not pending.future.done()]
 
     async def _send(self, batch: Batch) -> Appended | None:
         """Send a batch; None when it must be formed and sent again (its commands wait in `_again`)."""
@@ -187,42 +227,63 @@ class Writer:
         try:
             if self._appender is None:
                 self._appender = await self._connect()
+            if self._appender.epoch != self._epoch:
+                self._begin_epoch(commands, self._appender.epoch)
+                return None
             return await self._appender.send(batch, self._acknowledger.mirror.durable_position)
         except LogUnavailable as error:
             self._give_up(commands, error)
-        except asyncpg.PostgresError as error:
+        except Exception as error:
+            retry = commands[0].attempts < ATTEMPTS_MAX
             if is_broken(error):
                 self._lost(commands)
-            elif is_rolled_back(error) and commands[0].attempts < ATTEMPTS_MAX:
-                self._again += commands
-                for pending in commands:
-                    pending.attempts += 1
+            elif retry and getattr(error, "sqlstate", None) == OTHER_WRITER_SET:
+                self._disconnect()
+                self._try_again(commands)
+            elif retry and is_rolled_back(error):
+                self._try_again(commands)
             elif len(commands) > 1:
-                await self._one_by_one(commands)
+                self._one_by_one(commands)
             else:
                 refuse(commands[0], translate(error))
-        except Exception as error:
-            if is_broken(error):
-                self._lost(commands)
-            elif len(commands) > 1:
-                await self._one_by_one(commands)
-            else:
-                refuse(commands[0], error)
         return None
+
+    def _begin_epoch(self, commands: Sequence[Pending], epoch: int) -> None:
+        """Somebody repaired the log or its projections: what we know of streams may be wrong."""
+        self._epoch = epoch
+        self._known.clear()
+        self._again += commands
+
+    def _try_again(self, commands: Sequence[Pending]) -> None:
+        self._again += commands
+        for pending in commands:
+            pending.attempts += 1
 
     def _lost(self, commands: Sequence[Pending]) -> None:
         """The connection died with this batch in flight: send again, and look before believing."""
-        assert self._appender is not None
-        self._appender.connection.terminate()
-        self._appender = None
+        self._disconnect()
         for pending in commands:
             pending.maybe_sent = True
-        self._again += commands
+            pending.attempts += 1
+        if commands[0].attempts <= ATTEMPTS_MAX:
+            self._again += commands
+        elif len(commands) > 1:
+            self._one_by_one(commands)
+        else:
+            error = LogUnavailable(f"Postgres closed the connection on this command {ATTEMPTS_MAX} times")
+            self._fail(commands, error)
 
-    async def _one_by_one(self, commands: Sequence[Pending]) -> None:
+    def _disconnect(self) -> None:
+        assert self._appender is not None, "a connection that cannot be opened is LogUnavailable"
+        self._appender.connection.terminate()
+        self._appender = None
+
+    def _one_by_one(self, commands: Sequence[Pending]) -> None:
         """Postgres refused a batch as a whole: find the command it meant, let the others through."""
         for pending in commands:
-            await self._append([pending])
+            pending.alone = True
+            pending.attempts = 0
+        self._again += commands
 
     async def _connect(self) -> Appender:
         deadline = self._clock.monotonic() + self._settings.unavailable_wait_s
@@ -244,15 +305,10 @@ class Writer:
 
     def _fail(self, commands: Sequence[Pending], error: BaseException) -> None:
         for pending in commands:
-            if pending.maybe_sent and isinstance(error, LogUnavailable):
-                unknown = OutcomeUnknown(
-                    "the connection was lost while this command was committed, and Postgres is still away",
-                    hint="append it again with the same event ids or idempotency key; it cannot land twice",
-                )
-                unknown.__cause__ = error
-                refuse(pending, unknown)
-            else:
-                refuse(pending, error)
+            if pending.committed:
+                continue  # the acknowledger tells it
+            may_stand = (pending.maybe_sent or pending.in_doubt) and isinstance(error, LogUnavailable)
+            refuse(pending, self._outcomes.unknown(pending, error) if may_stand else error)
 
     async def _acknowledge(self, batch: Batch, appended: Appended, tick: int) -> None:
         """Remember what was accepted and hand it on to the mirror."""
@@ -288,8 +344,12 @@ class Writer:
         await self._hand_over(Committed(last, block, waiting))
 
     async def _hand_over(self, committed: Committed) -> None:
+        for pending, _ in committed.waiting:
+            pending.committed = True
         alone = len(committed.waiting) == 1 and not self._waiting and not self._again
-        if not (alone and self._acknowledger.now(committed)):
+        # Who does not wait for the segment is not made to: it is written behind their back.
+        inline = alone and committed.waiting[0][0].wait_for_mirror
+        if not (inline and self._acknowledger.now(committed)):
             await self._acknowledger.put(committed)
         self.head_position = max(self.head_position, committed.last_position)
         moved, self._moved = self._moved, asyncio.Event()
@@ -323,26 +383,12 @@ class Writer:
             raise
 
     async def _was_committed(self, pending: Pending) -> bool:
-        """Look a lost command up by event id; acknowledge it when it stands in the log."""
-        events = pending.command.events
-        state = self._known.get(events[0].stream)
-        if state is None or state.id is None:
+        first = self._known.get(pending.command.events[0].stream)
+        return await self._tell(pending, await self._outcomes.by_event_id(pending, first))
+
+    async def _tell(self, pending: Pending, receipt: Receipt | None) -> bool:
+        """Acknowledge a command that was found in the log; False when it was not."""
+        if receipt is None:
             return False
-        position = (await self._reads.find([state.id], [events[0].id])).get(events[0].id)
-        if position is None:
-            return False
-        receipt = await self._reads.places(position, len(events), duplicate=False)
         await self._hand_over(Committed(receipt.last_position, None, [(pending, receipt)]))
         return True
-
-
-def conflict(stream: StreamId, expected: int, actual: int) -> Conflict:
-    """The error for a stream that is not at the expected version."""
-    was = "does not exist" if actual == 0 else f"is at version {actual}"
-    return Conflict(
-        f"{stream} {was}, expected {'no stream' if expected == 0 else f'version {expected}'}",
-        hint="someone appended first; reload it and decide again",
-        stream=stream,
-        expected_version=expected,
-        actual_version=actual,
-    )

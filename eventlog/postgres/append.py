@@ -15,8 +15,10 @@ import msgspec
 import zstandard
 
 from eventlog.batch import Batch
-from eventlog.envelope import NewEvent, parse_time
+from eventlog.envelope import NewEvent, time_to_us
 from eventlog.postgres.sql import Statements
+
+_EPOCH_US = time_to_us("2000-01-01T00:00:00Z")
 
 
 class Stale(msgspec.Struct, frozen=True):
@@ -72,6 +74,7 @@ class Appender:
         idempotency_ttl_s: float,
     ) -> None:
         self.connection = connection
+        self.epoch = epoch
         self._tail = (epoch, projections, mirror)
         self._ttl = timedelta(seconds=idempotency_ttl_s)
         self._compress_min_bytes = compress_min_bytes
@@ -83,6 +86,11 @@ class Appender:
 
     async def prepare(self) -> None:
         """Prepare both statements, so that the first append costs what the others do."""
+        # asyncpg sends the first and the last moment of datetime as infinities, which name no time
+        # when read back; the year 1 is what Go programs write for "no time".
+        await self.connection.set_type_codec(
+            "timestamptz", schema="pg_catalog", format="tuple", encoder=_to_postgres, decoder=_from_postgres
+        )
         self._many = await self.connection.prepare(self._statements.append)
         self._one = await self.connection.prepare(self._statements.append_one)
 
@@ -114,7 +122,7 @@ class Appender:
             event.type,
             event.schema,
             event.id,
-            event.occurred_at and parse_time(event.occurred_at),
+            event.occurred_at,
             event.encoding,
             compressed,
             data,
@@ -146,7 +154,7 @@ class Appender:
             [event.type for event in events],
             [event.schema for event in events],
             [event.id for event in events],
-            [event.occurred_at and parse_time(event.occurred_at) for event in events],
+            [event.occurred_at for event in events],
             [event.encoding for event in events],
             [compressed for compressed, _ in stored],
             [data for _, data in stored],
@@ -154,6 +162,15 @@ class Appender:
             b"".join([event.hash for event in events]),
             batch.rows_json(),
         )
+
+
+def _to_postgres(time: str) -> tuple[int]:
+    """A time as on a line, in microseconds since 2000, as Postgres counts."""
+    return (time_to_us(time) - _EPOCH_US,)
+
+
+def _from_postgres(value: tuple[int]) -> int:
+    return value[0] + _EPOCH_US
 
 
 def _from_one(row: asyncpg.Record) -> Appended:

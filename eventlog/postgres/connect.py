@@ -69,12 +69,21 @@ async def connect(target: Target, *, timeout_s: float, command_timeout_s: float 
         PostgresTooOld: the server's major version is below 14.
     """
     arguments: dict[str, Any] = {"dsn": target} if isinstance(target, str) else dict(target)
+    arguments |= {
+        "timeout": timeout_s,
+        "command_timeout": command_timeout_s,
+        "server_settings": {**arguments.get("server_settings", {}), **_SESSION},
+    }
     try:
-        connection = await asyncpg.connect(
-            **arguments, timeout=timeout_s, command_timeout=command_timeout_s, server_settings=_SESSION
-        )
-    except (*_BROKEN, asyncpg.PostgresError, ValueError) as error:
+        connection = await asyncpg.connect(**arguments)
+    except (*_BROKEN, asyncpg.PostgresError) as error:
         raise unavailable(error) from error
+    except ValueError as error:
+        # Its words quote what could not be parsed, which may be a part of the password.
+        raise LogUnavailable(
+            f"the address of Postgres cannot be read ({type(error).__name__})",
+            hint="it is postgresql://user:password@host:port/database; escape special characters (%40 for @)",
+        ) from None
     major = connection.get_server_version().major
     if major < OLDEST_MAJOR:
         await connection.close()

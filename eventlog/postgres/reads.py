@@ -116,7 +116,8 @@ class Reads:
         Raises LogUnavailable when Postgres is away; other errors of the server as they are.
         """
         async with self.connection() as connection:
-            return await connection.fetch(self.sql(sql), *arguments)
+            rows: list[asyncpg.Record] = await connection.fetch(self.sql(sql), *arguments)
+        return rows
 
     async def head(self) -> asyncpg.Record:
         """The head row: log_id, position, time_us, chain, epoch, projections."""
@@ -140,6 +141,8 @@ class Reads:
 
         `tick` becomes the states' `confirmed`: what the caller counted before asking.
         """
+        if not streams:
+            return {}
         columns = [list(column) for column in zip(*streams, strict=True)]
         async with (
             self.connection() as connection,
@@ -169,6 +172,11 @@ class Reads:
         versions = {StreamId(row["tenant"], row["kind"], row["key"]): row["version"] for row in rows}
         time = us_to_time(rows[0]["time_us"])
         return Receipt(first_position, first_position + count - 1, versions, time, duplicate)
+
+    async def original(self, tenant: str, key: str) -> Receipt | None:
+        """The receipt of the command that first used an idempotency key; None when it is free."""
+        rows = await self.fetch(self.statements.find_key, tenant, key)
+        return await self.places(*rows[0], duplicate=True) if rows else None
 
     async def chain_at(self, position: int) -> bytes:
         """The chain after `position`: the nearest one kept at or before it, folded forward."""
