@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
-from pathlib import Path
+from pathlib import Path, PurePath
 from stat import S_ISREG
 from typing import NamedTuple
 
@@ -35,7 +35,9 @@ def find_files(paths: Iterable[str | os.PathLike[str]]) -> tuple[list[Found], li
             refused.append(unreadable(given, error))
             continue
         if not files:
-            refused.append(BadInput(f"{given} holds no *{SUFFIX} file, at any depth", path=str(given)))
+            refused.append(
+                BadInput(f"{shown(given)} holds no *{SUFFIX} file, at any depth", path=shown(given))
+            )
         for path in files:
             try:
                 found.setdefault(os.path.realpath(path), _regular(path))
@@ -51,13 +53,22 @@ def _regular(path: Path) -> Found:
         raise unreadable(path, error) from error
     # Opening a pipe would wait for somebody to write.
     if not S_ISREG(status.st_mode):
-        raise BadInput(f"{path} is no regular file", hint="save it as one and import that", path=str(path))
+        raise BadInput(
+            f"{shown(path)} is no regular file", hint="save it as one and import that", path=shown(path)
+        )
     return Found(path, status.st_size)
+
+
+def shown(path: PurePath) -> str:
+    """Return a path as text that can be printed and encoded: what is no UTF-8 in it is U+FFFD."""
+    return os.fsencode(path).decode(errors="replace")
 
 
 def unreadable(path: Path, error: OSError) -> BadInput:
     """Return the error for a path that the system does not let us read, or not copy bytes of."""
-    return BadInput(f"{path} cannot be imported: {error}", hint="mend that and import again", path=str(path))
+    return BadInput(
+        f"{shown(path)} cannot be imported: {error}", hint="mend that and import again", path=shown(path)
+    )
 
 
 def _below(directory: Path) -> list[Path]:

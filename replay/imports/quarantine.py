@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import os
 from hashlib import sha256
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import BinaryIO
 
 import msgspec
 
+from replay.imports.files import shown
 from replay.imports.lines import Line
 
 _COPY_BYTES = 1024 * 1024
@@ -45,7 +46,7 @@ def quarantine(source: BinaryIO, path: Path, line: Line, reason: str, directory:
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     # The digest keeps apart files of one name from different folders.
     digest = sha256(os.fsencode(path.absolute())).hexdigest()[:12]
-    copy = directory / f"{path.stem[:80]}-{digest}-{line.offset}.bytes"
+    copy = directory / f"{shown(PurePath(path.stem))[:40]}-{digest}-{line.offset}.bytes"
     fd = os.open(copy, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     with os.fdopen(fd, "wb") as target:
         offset, end = line.offset, line.offset + line.length_bytes
@@ -57,4 +58,4 @@ def quarantine(source: BinaryIO, path: Path, line: Line, reason: str, directory:
             offset += len(chunk)
         target.flush()
         os.fsync(target.fileno())
-    return Quarantined(str(path), line.number, line.offset, line.length_bytes, reason, str(copy))
+    return Quarantined(shown(path), line.number, line.offset, line.length_bytes, reason, shown(copy))

@@ -20,7 +20,7 @@ from eventlog.envelope import NewEvent
 from eventlog.errors import BadInput, Conflict
 from eventlog.log import Log
 from replay.imports.batches import BATCH_EVENTS_MAX, Batch, read_batches
-from replay.imports.files import Found, find_files, unreadable
+from replay.imports.files import Found, find_files, shown, unreadable
 from replay.imports.lines import read_lines
 from replay.imports.present import Present
 from replay.imports.summary import ImportSummary, Progress, Refused, ReportProgress
@@ -113,7 +113,7 @@ class _Run:
                 if thread is not None:
                     by_session.setdefault(thread.session, []).append(_Source(file, thread))
                     continue
-                self.summary.empty.append(str(file.path))
+                self.summary.empty.append(shown(file.path))
             self._done(file)
         return list(by_session.values())
 
@@ -129,7 +129,7 @@ class _Run:
                     await self._import_file(source, present, counted)
                     imported += 1
                 except BadInput as error:
-                    self.summary.refused.append(Refused(str(source.found.path), str(error)))
+                    self.summary.refused.append(Refused(shown(source.found.path), str(error)))
                 except OSError as error:
                     self.refuse(unreadable(source.found.path, error))
                 self._done(source.found)
@@ -187,7 +187,7 @@ class _Run:
     def _tell(self, path: Path, offset: int) -> None:
         if self._progress is not None:
             done = self._bytes_done + offset
-            self._progress(Progress(str(path), self._files_done, len(self._found), done, self._bytes))
+            self._progress(Progress(shown(path), self._files_done, len(self._found), done, self._bytes))
 
 
 async def _in_threads(batches: Generator[Batch, None, None]) -> AsyncGenerator[Batch, None]:

@@ -17,6 +17,7 @@ from msgspec import Raw
 
 from eventlog.envelope import MAX_KEY_BYTES, check_text, format_time, parse_time
 from eventlog.errors import BadIdentifier, BadInput
+from replay.imports.files import shown
 from replay.imports.lines import WHITE_SPACE, Line
 from replay.imports.record import Members, NotJson, flag, is_null, members, take_apart, text
 
@@ -160,7 +161,9 @@ class _Head:
         try:
             check_text(session, "session key", MAX_KEY_BYTES)
         except BadIdentifier as error:
-            raise BadInput(f"{path} cannot name a session: {error}", hint="rename the file") from error
+            raise BadInput(
+                f"{shown(path)} cannot name a session: {error}", hint="rename the file", path=shown(path)
+            ) from error
         return Thread(
             session, self._session_id, agent, parent,
             title=_shorten(self._prompt or self._summary),
@@ -212,7 +215,7 @@ def _refuse(path: PurePath, parsed: int) -> None:
         else f"{parsed:,} lines of it are JSON, but none has a type or sessionId of Claude Code"
     )
     raise BadInput(
-        f"{path} is no transcript of Claude Code: {what}",
+        f"{shown(path)} is no transcript of Claude Code: {what}",
         hint="expected lines as in ~/.claude/projects/<project>/<session>.jsonl; nothing of it was imported",
-        path=str(path),
+        path=shown(path),
     )

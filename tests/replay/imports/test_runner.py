@@ -8,6 +8,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from eventlog.command import Command
@@ -225,6 +226,23 @@ async def test_a_file_without_permission_is_named(log: Log, tmp_path: Path) -> N
     path.chmod(0)
     with pytest.raises(BadInput, match="Permission denied"):
         await run(log, path)
+
+
+async def test_a_name_that_is_no_utf_8_is_imported_and_shown(log: Log, tmp_path: Path) -> None:
+    """Linux allows any bytes; the summary must still be printable."""
+    good, nameless, broken = (tmp_path / os.fsdecode(b"%b\xff.jsonl" % name) for name in (b"a", b"b", b"c"))
+    try:
+        good.write_bytes(dump(said("a")) + b"\ntorn")
+    except OSError:
+        pytest.skip("this file system takes UTF-8 only")
+    nameless.write_bytes(b'{"type":"user"}\n')
+    broken.write_bytes(b"torn")
+    summary = await run(log, tmp_path)
+    assert summary.events_new == 2
+    assert copies(summary) == [b"torn"]
+    printed = msgspec.json.encode(summary).decode()
+    assert printed.count("\ufffd.jsonl") == 5
+    assert "cannot name a session" in printed
 
 
 async def test_an_item_popped_from_a_long_queue_is_split_over_commands(log: Log, tmp_path: Path) -> None:
