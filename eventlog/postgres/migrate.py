@@ -15,7 +15,7 @@ from typing import NamedTuple
 import asyncpg
 
 from eventlog.errors import FormatTooNew, ProjectionMismatch, SchemaMismatch
-from eventlog.postgres.sql import check_schema, functions_sql, gate_key, text
+from eventlog.postgres.sql import FUNCTIONS, check_schema, functions_mark, functions_sql, gate_key, text
 from eventlog.projection import InlineProjection, signature
 
 _MARK = "agentlog: an append-only event log and its projections"
@@ -190,9 +190,12 @@ async def _install(
         await connection.execute(f"DROP TABLE IF EXISTS {schema}.{name} CASCADE")
     for statement in extra_sql:
         await connection.execute(statement.replace("{schema}", schema))
-    for name in ("append", "append_one"):  # OUT columns may change between releases: replace cannot
-        await connection.execute(f"DROP FUNCTION IF EXISTS {schema}.{name}")
-    await connection.execute(functions_sql(schema, projections))
-    await connection.execute(f"REVOKE ALL ON ALL FUNCTIONS IN SCHEMA {schema} FROM PUBLIC")
+    mark = await connection.fetchval("SELECT obj_description(to_regproc($1), 'pg_proc')", f"{schema}.append")
+    # What is there is left alone: made anew, functions lose the rights that roles were given on them.
+    if mark != functions_mark(schema, projections):
+        for name in FUNCTIONS:  # OUT columns may change between releases: replace cannot
+            await connection.execute(f"DROP FUNCTION IF EXISTS {schema}.{name}")
+        await connection.execute(functions_sql(schema, projections))
+        await connection.execute(f"REVOKE ALL ON ALL FUNCTIONS IN SCHEMA {schema} FROM PUBLIC")
     await connection.execute(f"UPDATE {schema}.head SET projections = $1", signature(projections))
     return rebuild

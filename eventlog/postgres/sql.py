@@ -40,15 +40,31 @@ def gate_key(schema: str) -> int:
     return int.from_bytes(digest[:8], "big", signed=True)
 
 
+FUNCTIONS = ("append", "append_one", "register_mirror")
+
+
 def functions_sql(schema: str, projections: Sequence[InlineProjection]) -> str:
-    """Return the text that makes the append functions, with the projections' upserts inside."""
+    """Return the text that makes the functions, with the projections' upserts inside.
+
+    Its last statement marks them with the digest of all before it: `functions_mark`.
+    """
+    made = _functions(schema, projections)
+    return f"{made}\nCOMMENT ON FUNCTION {schema}.append IS '{functions_mark(schema, projections)}';"
+
+
+def functions_mark(schema: str, projections: Sequence[InlineProjection]) -> str:
+    """Return the comment that functions made from these texts carry."""
+    return f"agentlog {hashlib.sha256(_functions(schema, projections).encode()).hexdigest()}"
+
+
+def _functions(schema: str, projections: Sequence[InlineProjection]) -> str:
     upserts = "\n\n".join(projection.upsert_sql.rstrip().rstrip(";") + ";" for projection in projections)
     return "\n".join(
         text("functions", name)
         .replace("{upserts}", upserts)
         .replace("{gate}", str(gate_key(schema)))
         .replace("{schema}", schema)
-        for name in ("append", "append_one")
+        for name in FUNCTIONS
     )
 
 

@@ -1,5 +1,3 @@
 -- Make a segment directory known, and return how far it was last known to be synced.
 --   $1 id uuid, $2 directory text
-INSERT INTO {schema}.mirrors (id, directory, durable_position) VALUES ($1, $2, 0)
-ON CONFLICT (id) DO UPDATE SET directory = excluded.directory
-RETURNING durable_position
+SELECT {schema}.register_mirror($1, $2) AS durable_position
