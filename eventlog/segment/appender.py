@@ -6,6 +6,7 @@ order of writes and syncs is what recovery relies on (docs/formats/segment.md, "
 
 from __future__ import annotations
 
+import bisect
 import os
 import uuid
 from collections.abc import Callable
@@ -134,6 +135,11 @@ class OpenSegment:
             self.table.add(first, offset)
         self.durable_offset = max(self.durable_offset, found.durable_offset)
         self.place, self.seal = found.place, found.seal
+
+    def first_position_beyond(self, offset: int) -> int:
+        """Return the first position that a file cut at `offset` has lost."""
+        at = bisect.bisect_right(self.table.offsets, offset) - 1
+        return self.table.positions[at] if at >= 0 else self.header.base_position
 
     def write_seal(self, sync: Callable[[], None]) -> None:
         """Close the segment, durably: sync, index, sync, seal, sync.

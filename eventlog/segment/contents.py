@@ -80,6 +80,8 @@ def _bytes_and_chain(header: BlockHeader, events: Sequence[Event], lines: bytes)
         else:
             at += len(line)
         chain = chain_hash(chain, event.position, event.version, time_to_us(event.time), again.hash)
+    if not problems and at != len(lines):
+        problems.append("there are bytes between the events that belong to none")
     if chain != header.chain_after:
         problems.append("the chain recomputed from the events is not the one in the block's header")
     return problems

@@ -7,6 +7,7 @@ appended: Postgres committed it before.
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 import uuid
@@ -28,6 +29,8 @@ from eventlog.segment.verify import Finding, verify_segments
 from eventlog.settings import Settings
 
 __all__ = ["Block", "Finding", "NotContiguous", "Recovery", "SegmentInfo", "SegmentStore"]
+
+_logger = logging.getLogger(__name__)
 
 
 class NotContiguous(Exception):
@@ -206,8 +209,11 @@ class SegmentStore:
     def close(self) -> None:
         """Sync, write the durable mark, let go of the files. Closing twice is fine.
 
+        A mark that cannot be written (a full disk) is logged, not raised: nothing depends on it but
+        that a later loss of synced bytes is noticed.
+
         Raises:
-            MirrorUnavailable: the last sync or the mark failed; the files are closed all the same.
+            MirrorUnavailable: the last sync failed; the files are closed all the same.
         """
         if self._closed or self._pid != os.getpid():
             return
@@ -216,9 +222,7 @@ class SegmentStore:
                 self.sync()
                 self.write_mark()
         except OSError as error:
-            raise MirrorUnavailable(
-                f"the durable mark in {self.directory} was not written: {error}"
-            ) from error
+            _logger.warning("the durable mark in %s was not written: %s", self.directory, error)
         finally:
             self._release()
 

@@ -20,7 +20,7 @@ from eventlog.io import Io
 from eventlog.segment.appender import Block, OpenSegment, make_segment
 from eventlog.segment.directory import SegmentDirectory, sync_directory
 from eventlog.segment.opening import SegmentInfo, check_predecessor, open_checked, open_directory
-from eventlog.segment.recovery import Cut, Witness, cut_tail, damaged, examine, judge
+from eventlog.segment.recovery import Cut, Findings, Verdict, Witness, cut_tail, damaged, examine, judge
 from eventlog.segment.scanner import BlockTable, Place, Scan, Window, first_place
 from eventlog.settings import Settings
 
@@ -223,6 +223,11 @@ class Tail:
         segment = self._segment
         if segment is None or segment.seal is not None:
             return True
+        length = self._io.size(segment.fd)
+        if length < segment.place.offset:
+            findings = Findings(length, segment.first_position_beyond(length) - 1, "")
+            known = f"this process has seen it up to offset {segment.place.offset}"
+            raise damaged(segment.path, findings, Verdict(False, known, segment.place.position - 1))
         found = segment.walk()
         if found is None:
             return False

@@ -1,0 +1,329 @@
+"""Torn or damaged? Bytes nobody was promised are cut with a copy kept; anything else refuses."""
+
+from __future__ import annotations
+
+import itertools
+from random import Random
+
+import pytest
+from hypothesis import given, note, settings
+from hypothesis import strategies as st
+
+from eventlog.errors import AgentlogError, Damaged
+from eventlog.segment.directory import SegmentDirectory
+from eventlog.segment.recovery import Findings, Verdict, Witness, judge
+from eventlog.segment.store import SegmentStore
+from eventlog.segment.verify import verify_segments
+from tests.eventlog.segment.building import (
+    DIRECTORY,
+    FIRST,
+    LOG_ID,
+    FixedClock,
+    History,
+    filled,
+    lines_of,
+    machine,
+    open_store,
+)
+from tests.support.lossy_io import LossyIo, PowerCut
+
+TORN = Findings(offset=900, last_good=4, problem="the block's frame is cut off")
+
+
+def unmarked(history: History, counts: list[int], **options: object) -> dict[str, bytes]:
+    """Return the files of a log without its HEAD, as after a kill."""
+    files = filled(history, counts, **options).files(DIRECTORY)
+    del files[f"{DIRECTORY}/HEAD"]
+    return files
+
+
+@pytest.mark.parametrize(
+    ("findings", "verdict"),
+    [
+        (TORN._replace(problem=""), Verdict(False, "")),
+        (TORN, Verdict(True, "")),
+        (TORN._replace(witnesses=(Witness("HEAD", 4),)), Verdict(True, "")),
+        (TORN._replace(promised_offset=900), Verdict(True, "")),
+    ],
+)
+def test_what_nobody_was_promised_is_no_damage(findings: Findings, verdict: Verdict) -> None:
+    """A clean end, a torn one, a witness that saw no more, a promise that ends where the tail begins."""
+    assert judge(findings) == verdict
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"newer_segment": True},
+        {"seal_follows": True},
+        {"promised_offset": 901},
+        {"witnesses": (Witness("HEAD", 3), Witness("Postgres", 5))},
+        {"problem": "", "witnesses": (Witness("HEAD", 5),)},
+    ],
+)
+def test_one_promise_of_the_missing_bytes_makes_it_damage(change: dict[str, object]) -> None:
+    """Each alone is enough."""
+    verdict = judge(TORN._replace(**change))  # type: ignore[arg-type]
+    assert verdict.damage
+    assert not verdict.torn
+
+
+def test_a_torn_tail_is_copied_and_cut_and_the_log_goes_on() -> None:
+    """Nothing is thrown away; the report says what and where; the next opening is clean."""
+    history = History().commit_many(6)
+    files = unmarked(history, [2, 2])
+    tail = b"\x51\x2a\x4d\x18 half of a block \x00\xff"
+    files[FIRST] += tail
+    io = machine(files)
+    store = open_store(io, witness=4)
+    (cut,) = store.recovery.cuts
+    assert (cut.segment, cut.offset, cut.length_bytes) == (FIRST, len(files[FIRST]) - len(tail), len(tail))
+    assert io.files("/data/quarantine") == {cut.copy: tail}
+    store.append([history.block(4, 6)])
+    store.close()
+    again = open_store(io, witness=6)
+    assert not again.recovery
+    assert lines_of(again) == history.lines
+
+
+def test_zeros_behind_the_last_block_are_a_torn_tail() -> None:
+    """Some file systems leave the new length and no data."""
+    files = unmarked(History().commit_many(2), [2])
+    files[FIRST] += bytes(5000)
+    store = open_store(machine(files))
+    assert store.recovery.cuts[0].length_bytes == 5000
+    assert store.head_position == 2
+
+
+def test_a_filler_is_skipped_and_overwritten() -> None:
+    """A later release may keep space behind the last block; zero, to the end of the file, or torn."""
+    history = History().commit_many(4)
+    files = unmarked(history, [2])
+    filler = bytes.fromhex("5f2a4d18") + (500).to_bytes(4, "little") + bytes(500)
+    plain = files[FIRST]
+    files[FIRST] = plain + filler
+    store = open_store(machine(files), witness=2)
+    assert not store.recovery
+    assert list(store.verify()) == []
+    assert lines_of(store) == history.lines[:2]
+    store.append([history.block(2, 4)])
+    assert lines_of(store) == history.lines
+    assert list(store.verify()) == []
+    for bad in (filler[:-1], filler + b"\0", filler[:-9] + b"x" + filler[-8:]):
+        files[FIRST] = plain + bad
+        assert open_store(machine(files)).recovery.cuts[0].length_bytes == len(bad)
+
+
+def test_a_later_promise_makes_it_damage_with_the_positions() -> None:
+    """A flipped bit in the middle: nothing is cut, the positions of the block are named."""
+    history = History().commit_many(9)
+    files = unmarked(history, [2, 3, 4])
+    content = bytearray(files[FIRST])
+    second = 256 + 160 + int.from_bytes(content[316:320], "little")
+    for offset in (second + 30, second + 170):
+        files[FIRST] = bytes(content[:offset]) + bytes([content[offset] ^ 1]) + bytes(content[offset + 1 :])
+        io = machine(files)
+        with pytest.raises(Damaged) as caught:
+            open_store(io)
+        assert (caught.value.first_position, caught.value.last_position) == (3, 5)
+        assert caught.value.where == FIRST
+        assert io.files(DIRECTORY) == files
+        assert not io.exists("/data/quarantine")
+
+
+def test_a_missing_segment_is_damage_with_its_positions() -> None:
+    """The first, one in the middle, the last with a witness, all of them."""
+    history = History().commit_many(12, size=3000)
+    files = filled(history, [1] * 12, segment_bytes_max=4096).files(DIRECTORY)
+    names = sorted(name for name in files if name.endswith(".zst"))
+    bases = [int(name[-31:-11]) for name in names]
+    assert len(names) > 4
+    for at, name in enumerate(names):
+        io = machine({other: content for other, content in files.items() if other != name})
+        with pytest.raises(Damaged) as caught:
+            open_store(io)
+        assert caught.value.first_position == bases[at]
+        assert caught.value.last_position == (bases[at + 1] - 1 if at + 1 < len(bases) else 12)
+    with pytest.raises(Damaged):
+        open_store(machine(), witness=1)
+
+
+def test_a_shortened_or_swapped_older_segment_is_damage() -> None:
+    """The header after it says how long it was and what chain it had."""
+    files = filled(History().commit_many(12, size=3000), [1] * 12, segment_bytes_max=4096).files(DIRECTORY)
+    other = filled(History().commit_many(12, size=3001), [1] * 12, segment_bytes_max=4096).files(DIRECTORY)
+    names = sorted(name for name in files if name.endswith(".zst"))
+    for change in (files[names[1]][:-1], files[names[1]][:-160], other[names[1]]):
+        with pytest.raises(Damaged) as caught:
+            open_store(machine({**files, names[1]: change}))
+        assert caught.value.where in names[:3]
+
+
+def test_truncation_at_every_byte_is_noticed_through_the_witness() -> None:
+    """A file cannot prove its own truncation: the mark in HEAD can, and what Postgres remembers can."""
+    history = History().commit_many(5)
+    io = filled(history, [1, 3, 1])
+    files = io.files(DIRECTORY)
+    head = files.pop(f"{DIRECTORY}/HEAD")
+    for length in range(len(files[FIRST])):
+        cut = {**files, FIRST: files[FIRST][:length]}
+        with pytest.raises(Damaged):
+            open_store(machine(cut), witness=5)
+        with pytest.raises(Damaged):
+            open_store(machine({**cut, f"{DIRECTORY}/HEAD": head}))
+    assert open_store(machine(files), witness=5).head_position == 5
+
+
+def test_a_spoilt_slot_of_the_mark_is_forgiven_two_are_damage() -> None:
+    """A crash can spoil the slot being written; the other one still speaks."""
+    history = History().commit_many(4)
+    io = machine()
+    store = open_store(io)
+    for position in range(4):
+        store.append([history.block(position, position + 1)])
+        store.sync()
+        store.write_mark()
+    store.write_mark()
+    files = io.files(DIRECTORY)
+    head = files[f"{DIRECTORY}/HEAD"]
+    assert len(head) == 512 + 68
+    for spoilt, lost in ((head[:30] + b"#" + head[31:], 3), (head[:530], 2)):
+        short = {**files, f"{DIRECTORY}/HEAD": spoilt}
+        assert open_store(machine(short)).head_position == 4
+        del short[FIRST]
+        with pytest.raises(Damaged) as caught:
+            open_store(machine(short))
+        assert caught.value.last_position == lost + 1 if spoilt == head[:530] else 4
+    with pytest.raises(Damaged, match="HEAD"):
+        open_store(machine({**files, f"{DIRECTORY}/HEAD": head[:30] + b"#" + head[31:530]}))
+
+
+def test_every_single_bit_flip_is_noticed() -> None:
+    """In the open segment: refused, or reported with every event still there. Never silence."""
+    history = History().commit_many(3)
+    files = filled(history, [2, 1]).files(DIRECTORY)
+    content = files[FIRST]
+    for bit in range(len(content) * 8):
+        flipped = bytearray(content)
+        flipped[bit // 8] ^= 1 << bit % 8
+        with pytest.raises(AgentlogError):
+            open_store(machine({**files, FIRST: bytes(flipped)}))
+
+
+def test_every_single_bit_flip_of_a_sealed_segment_is_found_by_verify() -> None:
+    """Header, blocks, index and seal: opening looks at the ends, verify at every bit."""
+    files = filled(History().commit_many(2), [2]).files(DIRECTORY)
+    io, clock = machine(files), FixedClock()
+    clock.us += 10**12  # the segment is too old: the next append seals it
+    store = open_store(io, clock=clock)
+    store.append([History().commit_many(3).block(2, 3)])
+    store.close()
+    files = io.files(DIRECTORY)
+    content = files[FIRST]
+    assert len(files) == 4, "two segments, HEAD, LOCK"
+    for bit in range(len(content) * 8):
+        flipped = bytearray(content)
+        flipped[bit // 8] ^= 1 << bit % 8
+        io = machine({**files, FIRST: bytes(flipped)})
+        assert list(verify_segments(io, SegmentDirectory(DIRECTORY, io), LOG_ID)), f"bit {bit}"
+
+
+class Run:
+    """One log with crashes, driven by one seed; what was promised is remembered outside of it."""
+
+    def __init__(self, seed: int) -> None:
+        self.random = Random(seed)
+        self.io = machine(seed=seed)
+        self.history = History().commit_many(400, size=60)
+        self.acknowledged = 0  # told to somebody as durable
+        self.committed = 0  # handed to the segments at all
+        self.crashes = 0
+
+    def open(self) -> SegmentStore:
+        """Open, with crashes while recovering as well."""
+        while True:
+            if self.random.random() < 0.3:
+                self.io.cut_after = self.io.operations + self.random.randint(1, 8)
+            try:
+                store = open_store(
+                    self.io, witness=self.random.choice((0, self.acknowledged)), segment_bytes_max=4096
+                )
+            except PowerCut:
+                self.crash()
+                continue
+            self.check(store)
+            return store
+
+    def crash(self) -> None:
+        self.crashes += 1
+        self.io = self.io.crash()
+
+    def check(self, store: SegmentStore) -> None:
+        assert self.acknowledged <= store.head_position <= self.committed
+        assert lines_of(store) == self.history.lines[: store.head_position]
+        assert store.head_chain == self.history.chains[store.head_position]
+        # What recovery accepted was read from the disk and synced: from here on it may be told.
+        assert store.durable_position == store.head_position
+
+    def step(self, store: SegmentStore) -> None:
+        match self.random.randrange(8):
+            case 0 | 1 | 2 | 3:
+                counts = [self.random.randint(1, 6) for _ in range(self.random.randint(1, 3))]
+                self.committed = max(self.committed, store.head_position + sum(counts))
+                store.append(self.history.blocks(store.head_position, counts))
+            case 4 | 5:
+                self.acknowledged = max(self.acknowledged, store.sync())
+            case 6:
+                store.write_mark()
+            case _:
+                store.close()
+
+    def run(self) -> None:
+        for _ in range(5):
+            self.io.cut_after = None
+            store = self.open()
+            self.io.cut_after = self.io.operations + self.random.randint(1, 60)
+            try:
+                while store.head_position < 370 and not store._closed:
+                    self.step(store)
+            except PowerCut:
+                pass
+            self.crash()
+        self.io.cut_after = None
+        assert list(self.open().verify()) == []
+
+
+@settings(max_examples=120, deadline=None)
+@given(seed=st.integers(0, 2**32))
+def test_crashes_lose_nothing_promised_keep_no_phantom_and_raise_no_false_alarm(seed: int) -> None:
+    """Random appends, syncs, marks, rolls and seals; power cuts at any call, also while recovering."""
+    note(f"seed={seed}")
+    run = Run(seed)
+    run.run()
+    assert run.crashes >= 5
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_crash_at_every_call_of_a_roll_recovers(seed: int) -> None:
+    """Index, seal, temporary name, header, rename, directory: each call in turn, over several fates."""
+    history = History().commit_many(6, size=1500)
+    files = filled(history, [4]).files(DIRECTORY)
+    for number in itertools.count(1):
+        io = LossyIo.with_files(files, Random(f"{number} {seed}"))
+        clock = FixedClock()
+        store = open_store(io, clock=clock)
+        clock.us += 10**12  # the segment is too old: the next append seals it
+        io.cut_after = io.operations + number
+        try:
+            store.append([history.block(4, 5)])
+            store.close()
+        except PowerCut:
+            pass
+        else:
+            break
+        again = open_store(io.crash(), witness=4)
+        assert again.head_position in (4, 5)
+        again.append([history.block(again.head_position, 6)])
+        assert lines_of(again) == history.lines
+        assert list(again.verify()) == []
+    assert number > 12, "every call of a roll was cut"
