@@ -43,7 +43,10 @@ def check_query(connection: duckdb.DuckDBPyConnection, query: str) -> None:
     Raises:
         BadInput: it is not; the message says what was found.
     """
+    if not isinstance(query, str):
+        raise BadInput(f"the query is {type(query).__name__}, not text")
     try:
+        query.encode()
         statements = connection.extract_statements(query)
         if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
             kinds = ", ".join(statement.type.name for statement in statements) or "nothing"
