@@ -219,11 +219,12 @@ async def test_an_import_of_nothing_at_all_is_an_error(log: Log, tmp_path: Path)
     assert await head(log) == 0
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read every file")
 async def test_a_file_without_permission_is_named(log: Log, tmp_path: Path) -> None:
     """And nothing of it is guessed."""
     path = write(tmp_path / "a.jsonl", [said("a")])
     path.chmod(0)
+    if os.access(path, os.R_OK):
+        pytest.skip("this user may read every file, as root does")
     with pytest.raises(BadInput, match="Permission denied"):
         await run(log, path)
 
