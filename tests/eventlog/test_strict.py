@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import assume, example, given
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from eventlog.errors import BadPayload
@@ -25,6 +25,7 @@ def is_plain(text: bytes) -> bool:
         return False
 
 
+@settings(deadline=None)
 @given(json_values, st.booleans(), st.sampled_from([None, 1]))
 def test_ordinary_json_is_returned_unchanged(value: Any, ascii_only: bool, indent: int | None) -> None:
     """Byte for byte, whatever the white space and the escapes."""
@@ -50,6 +51,7 @@ hostile = st.recursive(
 )  # fmt: skip
 
 
+@settings(deadline=None)
 @given(hostile)
 @example("[" * DEEP + "]" * DEEP)
 def test_any_json_the_log_keeps_becomes_strict(text: str) -> None:
@@ -80,6 +82,7 @@ def test_only_what_strict_readers_refuse_is_replaced(text: str, expected: str) -
     assert strict_json(text.encode()) == expected.encode()
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=60) | st.text(alphabet='"\\[]{}u0d8 ', max_size=60).map(str.encode))
 def test_text_that_is_no_json_gives_some_text_and_no_error(text: bytes) -> None:
     """The decoder behind it says what is wrong."""

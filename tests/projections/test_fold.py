@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from eventlog.envelope import NewEvent
@@ -25,6 +25,7 @@ def histories(projection: InlineProjection) -> st.SearchStrategy[list[NewEvent]]
 
 
 @each_fold
+@settings(deadline=None, max_examples=50)
 @given(data=st.data())
 def test_the_state_after_a_prefix_continues_to_the_same_state(
     projection: Fold[Any], data: st.DataObject
@@ -46,6 +47,7 @@ def test_the_state_after_a_prefix_continues_to_the_same_state(
 
 
 @each_fold
+@settings(deadline=None, max_examples=50)
 @given(data=st.data())
 def test_a_fold_never_changes_a_state_it_was_given(projection: Fold[Any], data: st.DataObject) -> None:
     """States are cached and shared; an equal state is the same object, so that no row is written."""
@@ -69,6 +71,28 @@ def test_no_event_of_any_shape_stops_a_fold(projection: Fold[Any]) -> None:
                 for state in (None, projection.initial):
                     event = unreadable(EVENT_TYPES[type], data, schema)
                     projection.evolve(state, event, 1)
+
+
+@each_fold
+def test_no_state_ever_holds_nul(projection: Fold[Any]) -> None:
+    """Postgres text cannot, and a state that was loaded has to be the one that was folded."""
+    texts = {"config": {"\x00": "\x00"}, "content": "\x00", "status": "completed"}
+    for type in sorted(projection.types):
+        data = {
+            field.name: texts.get(field.name, "a\x00b") for field in msgspec.structs.fields(EVENT_TYPES[type])
+        }
+        # Fields that are no text take a value that fits.
+        data |= {name: 1 for name in data if name in ("generation", "first_message", "priority", "lease_s")}
+        data |= {name: 1 for name in data if name.startswith("tokens_")}
+        for name in ("usage", "cost", "sidechain", "compact_summary", "expires_at"):
+            data.pop(name, None)
+        if type == "todos_replaced":
+            data["todos"] = [dict.fromkeys(("content", "status", "active_form", "id"), "a\x00b")]
+        event = unreadable(EVENT_TYPES[type], msgspec.json.encode(data))
+        state = projection.evolve(None, event, 2)
+        assert state is not None
+        assert type in projection.begins or state != projection.initial, "the event was not read"
+        assert b"\\u0000" not in msgspec.json.encode(state)
 
 
 def test_every_event_is_folded_by_something_on_its_stream() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from msgspec import Raw
 
@@ -73,6 +73,7 @@ def test_the_name_of_an_event_is_its_class_in_snake_case() -> None:
     }  # fmt: skip
 
 
+@settings(deadline=None)
 @given(events)
 def test_an_event_is_read_back_as_it_was_made(event: Any) -> None:
     """Unless its payload had to be encoded: then the shape is what can be read."""
@@ -83,6 +84,7 @@ def test_an_event_is_read_back_as_it_was_made(event: Any) -> None:
         assert back == event
 
 
+@settings(deadline=None)
 @given(
     type=st.sampled_from(sorted(EVENT_TYPES)) | st.text(max_size=5),
     schema=st.integers(-1, 3),
