@@ -25,7 +25,8 @@ CREATE TABLE {schema}.sessions (
     PRIMARY KEY (stream_id)
 ) WITH (fillfactor = 70);
 
-CREATE INDEX sessions_by_state ON {schema}.sessions (tenant, state, first_position);
+-- A tenant's sessions, page by page. The state is no part of it: most sessions are in the same one.
+CREATE INDEX sessions_by_tenant ON {schema}.sessions (tenant, stream_id);
 
 CREATE INDEX sessions_by_parent ON {schema}.sessions (tenant, parent) WHERE parent IS NOT NULL;
 
