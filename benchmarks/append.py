@@ -91,7 +91,9 @@ async def run() -> None:
             for agents in AGENTS:
                 ours[agents].append(await agents_append(log, workload, agents))
         await connection.close()
-    show("append: durable in Postgres and in the segment, projections included", _results(inserts, syncs, ours))
+    show(
+        "append: durable in Postgres and in the segment, projections included", _results(inserts, syncs, ours)
+    )
 
 
 def _results(

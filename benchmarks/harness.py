@@ -42,7 +42,9 @@ def percentile(seconds: Sequence[float], share: float) -> float:
 
 
 def show(title: str, results: Sequence[Result]) -> None:
-    table = Table("what", "events/s", "p50 ms", "p99 ms", "ratio", "target", "", title=title, title_justify="left")
+    table = Table(
+        "what", "events/s", "p50 ms", "p99 ms", "ratio", "target", "", title=title, title_justify="left"
+    )
     for result in results:
         verdict = {None: "", True: "reached", False: "not reached"}[result.reached]
         table.add_row(
@@ -59,7 +61,8 @@ def show(title: str, results: Sequence[Result]) -> None:
 
 def machine() -> str:
     """One line about where this ran."""
-    return f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, {platform.system()}"
+    python = platform.python_version()
+    return f"{platform.machine()}, {os.cpu_count()} cores, Python {python}, {platform.system()}"
 
 
 @asynccontextmanager

@@ -9,10 +9,9 @@ from eventlog.events import new, raw
 from eventlog.events.conversation import MessageAppended, Usage
 from eventlog.log import Log
 
-_WORDS = (
-    "the file path error return value test session agent \\n tool result line import def class token read "
-    'write {"key": "value"} assert None self log event 1024 0x7f résumé, naïve → done.'
-).split(" ")
+_TEXT = """the file path error return value test session agent
+tool result line import def class token read write {"key": "value"} assert None self log event 1024 0x7f
+résumé, naïve → done."""
 
 
 class Workload:
@@ -20,8 +19,7 @@ class Workload:
 
     def __init__(self, seed: int = 1, median_bytes: int = 640) -> None:
         self._random = random.Random(seed)
-        text = " ".join(self._random.choices(_WORDS, k=200_000))
-        self._text = text.replace("\\n", "\n")
+        self._text = " ".join(self._random.choices(_TEXT.split(" "), k=200_000))
         self._median_bytes = median_bytes
         # Made beforehand: making text is no part of what is measured.
         self._contents = [raw(self.content()) for _ in range(2000)]
