@@ -61,7 +61,7 @@ def encode_payload(value: Any) -> Payload:
     # unread. A strict pass over the line (3 us per KB) shows the second, a null asks for the first.
     if b"null" in line:
         _refuse_non_finite(value)
-    if b"\n" in line or nesting(line, MAX_NESTING) > MAX_NESTING:
+    if b"\n" in line or b"\r" in line or nesting(line, MAX_NESTING) > MAX_NESTING:
         return encode_json(line)
     try:
         _decoder.decode(line)
