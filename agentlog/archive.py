@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from typing import Any
 
 import msgspec
@@ -51,7 +52,7 @@ class Table(msgspec.Struct, frozen=True):
     def df(self) -> Any:
         """The rows as a pandas DataFrame; needs pandas."""
         try:
-            import pandas
+            pandas: Any = import_module("pandas")
         except ImportError as error:
             raise BadInput(
                 "df() needs pandas, which is not installed", hint="pip install pandas, or use .rows"

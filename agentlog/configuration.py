@@ -36,7 +36,7 @@ class Configuration(msgspec.Struct, frozen=True, kw_only=True):
     """What `agentlog.open` works with.
 
     Attributes:
-        data: the data directory.
+        data: the data directory, as an absolute path.
         postgres: URL or connection arguments; None for the embedded server.
         tenant: whose data may be named; "" for any.
         settings: of the log.
@@ -48,7 +48,8 @@ class Configuration(msgspec.Struct, frozen=True, kw_only=True):
     settings: Settings
 
     def __repr__(self) -> str:
-        return f"Configuration(data={str(self.data)!r}, postgres={self.shown_postgres!r}, tenant={self.tenant!r})"
+        where = f"data={str(self.data)!r}, postgres={self.shown_postgres!r}"
+        return f"Configuration({where}, tenant={self.tenant!r})"
 
     @property
     def shown_postgres(self) -> str:
@@ -77,7 +78,8 @@ def configure(
         check_url(chosen)
     owner = found.get(TENANT, "") if tenant is None else tenant
     return Configuration(
-        data=Path(found.get(DATA, DEFAULT_DATA) if data is None else data),
+        # Absolute, because the process may change its directory while the store is open.
+        data=Path(os.path.abspath(found.get(DATA, DEFAULT_DATA) if data is None else data)),
         postgres=chosen,
         tenant=check_text(owner, "tenant", MAX_TENANT_BYTES),
         settings=settings or settings_from(found),
@@ -122,7 +124,8 @@ def check_url(url: str) -> None:
         # `from None` for the same reason; the URL itself may hold a password in the wrong place.
         raise BadInput(
             "the Postgres URL cannot be read",
-            hint="write postgresql://user:password@host:5432/database and percent-encode /, @ and : in a password",
+            hint="write postgresql://user:password@host:5432/database;"
+            " in a password percent-encode /, @ and :",
         ) from None
 
 

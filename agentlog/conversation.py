@@ -96,9 +96,9 @@ class Conversations:
         """
         stream = self._scope.stream(SESSION, key, tenant)
         event = new_message(
-            message, id=self._scope.log.ids.next(), usage=usage, cost=cost, model=model, message_id=message_id,
-            parent_id=parent_id, response_id=response_id, request_id=request_id, stop_reason=stop_reason,
-            sidechain=sidechain,
+            message, id=self._scope.log.ids.next(), usage=usage, cost=cost, model=model,
+            message_id=message_id, parent_id=parent_id, response_id=response_id,
+            request_id=request_id, stop_reason=stop_reason, sidechain=sidechain,
         )  # fmt: skip
         events = [self._scope.new(stream, event, meta, occurred_at)]
         return await self._scope.log.append(

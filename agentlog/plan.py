@@ -1,4 +1,4 @@
-"""Plans: an agent's list of things to do, replaced as a whole each time. What is in it is the agent's business."""
+"""Plans: an agent's list of things to do, replaced as a whole each time. What it means is the agent's."""
 
 from __future__ import annotations
 

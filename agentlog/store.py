@@ -9,7 +9,6 @@ import asyncio
 import os
 from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import AsyncExitStack
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -233,12 +232,12 @@ def open(
         LogUnavailable, EmbeddedPostgresError, SchemaMismatch, ProjectionMismatch, FormatTooNew,
         Damaged, CopiesDisagree.
     """
-    return Opening(configure(data, postgres=postgres, tenant=tenant, settings=settings), migrate, progress)
+    configuration = configure(data, postgres=postgres, tenant=tenant, settings=settings)
+    return Opening(configuration, migrate, progress)
 
 
 async def _open(configuration: Configuration, migrate: bool | None, tell: Tell | None) -> Store:
-    # Absolute, because the process may change its directory while the store is open.
-    data = Path(os.path.abspath(configuration.data))
+    data = configuration.data
     say = tell or (lambda text: None)
     async with AsyncExitStack() as stack:
         target = configuration.postgres

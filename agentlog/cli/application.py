@@ -1,0 +1,59 @@
+"""The tree of commands, and how words become a call. What each does is in its own file.
+
+These files import no more than the parser needs: what a command works with, it imports when it runs.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from cyclopts import App, CycloptsError
+
+from agentlog.cli import (
+    about,
+    archives,
+    demonstration,
+    examination,
+    importing,
+    queues,
+    replays,
+    schemas,
+    sessions,
+    tailing,
+    trust,
+)
+from agentlog.cli.arguments import global_options_last
+from agentlog.cli.running import FINE, MISUSE, guarded
+from agentlog.cli.show import visible_lines
+
+HELP = """An append-only log of what AI agents do, in Postgres and in local files, replayed into state.
+
+Start with `agentlog demo`. Every command takes --data, --postgres, --tenant and --json, before or
+after its name. Exit status: 0 fine, 1 something wrong was found or failed, 2 misuse.
+"""
+
+app = App(name="agentlog", help=HELP, version_flags=["--version"], version=lambda: about.release())
+for module in (demonstration, importing, sessions, archives, tailing, queues, trust, replays, schemas):
+    module.register(app)
+for module in (examination, about):
+    module.register(app)
+
+
+def run(words: Sequence[str]) -> int:
+    """Run one command line and return the exit status."""
+    tokens = global_options_last(words, is_command)
+    try:
+        command, bound, _ = app.parse_args(tokens, exit_on_error=False, print_error=False)
+    except CycloptsError as error:
+        help_for = " ".join(["agentlog", *(error.command_chain or ())])
+        sys.stderr.write(f"agentlog: {visible_lines(str(error))}\nSee `{help_for} --help`.\n")
+        return MISUSE
+    answer = guarded(lambda: command(*bound.args, **bound.kwargs))
+    return answer if isinstance(answer, int) else FINE
+
+
+def is_command(words: Sequence[str]) -> bool:
+    """Whether the words, one after the other, name a command or a group of commands."""
+    chain, _, rest = app.parse_commands(list(words))
+    return len(chain) == len(words) and not rest

@@ -1,0 +1,187 @@
+"""`agentlog archive …` and `agentlog sql`: questions to the archive."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import App, Parameter
+
+from agentlog.cli.options import NO_OPTIONS, Options
+from agentlog.cli.progress import Progress
+from agentlog.cli.running import FINE, with_store
+from agentlog.cli.show import Output
+
+if TYPE_CHECKING:
+    from agentlog.archive import Table
+    from agentlog.store import Store
+
+# Of a message row, what a person reads; --json gives every column.
+SHOWN = ("generation", "seq", "role", "tool", "text", "tool_input", "tool_result")
+TEXT_CHARACTERS_MAX = 300
+
+Count = Annotated[int, Parameter(name=["--count", "-n"])]
+
+archive = App(name="archive", help="What was ever said, over all generations: counts, messages, search.")
+
+
+def register(app: App) -> None:
+    """Add the commands of this file."""
+    app.command(archive)
+    app.command(sql)
+
+
+@archive.command
+def stat(session: str, /, *, options: Options = NO_OPTIONS) -> int:
+    """Count a session's messages per generation, with places, times and bytes of text."""
+
+    async def work(store: Store, output: Output, progress: Progress) -> int:
+        table = store.archive.stat(session)
+        output.table(table.columns, table.rows)
+        return FINE
+
+    return with_store(options, work)
+
+
+@archive.command
+def head(session: str, /, *, count: Count = 10, options: Options = NO_OPTIONS) -> int:
+    """Print a session's first messages.
+
+    Parameters
+    ----------
+    count
+        At most so many.
+    """
+
+    async def work(store: Store, output: Output, progress: Progress) -> int:
+        return show_messages(store.archive.head(session, count), output)
+
+    return with_store(options, work)
+
+
+@archive.command
+def tail(session: str, /, *, count: Count = 10, options: Options = NO_OPTIONS) -> int:
+    """Print a session's last messages, oldest first.
+
+    Parameters
+    ----------
+    count
+        At most so many.
+    """
+
+    async def work(store: Store, output: Output, progress: Progress) -> int:
+        return show_messages(store.archive.tail(session, count), output)
+
+    return with_store(options, work)
+
+
+@archive.command
+def seq(
+    session: str,
+    first: int,
+    last: int | None = None,
+    /,
+    *,
+    generation: Annotated[int, Parameter(name=["--generation", "-g"])] = 0,
+    options: Options = NO_OPTIONS,
+) -> int:
+    """Print messages by their place in a generation.
+
+    Parameters
+    ----------
+    first
+        The first one's place; a generation begins with 0.
+    last
+        The last one's place; without it just one message.
+    generation
+        Which generation; the first is 0.
+    """
+
+    async def work(store: Store, output: Output, progress: Progress) -> int:
+        return show_messages(store.archive.seq(session, first, last, generation=generation), output)
+
+    return with_store(options, work)
+
+
+@archive.command
+def grep(
+    pattern: str,
+    session: str | None = None,
+    /,
+    *,
+    limit: Annotated[int, Parameter(name=["--limit", "-n"])] = 100,
+    options: Options = NO_OPTIONS,
+) -> int:
+    """Search messages with a regular expression, the oldest first.
+
+    Parameters
+    ----------
+    pattern
+        A regular expression (RE2). `(?i)` in front of it ignores case.
+    session
+        In that session alone; without it in all.
+    limit
+        At most so many.
+    """
+
+    async def work(store: Store, output: Output, progress: Progress) -> int:
+        table = store.archive.grep(pattern, session, limit=limit)
+        output.table(table.columns, table.rows)
+        return FINE
+
+    return with_store(options, work)
+
+
+@archive.command
+def build(*, options: Options = NO_OPTIONS) -> int:
+    """Write Parquet files for everything so far. Answers are the same without; quicker with."""
+
+    async def work(store: Store, output: Output, progress: Progress) -> int:
+        def tell(position: int, until: int) -> None:
+            progress.step("archiving", position, until)
+
+        output.record({"archive_position": await store.archive.build(tell)})
+        return FINE
+
+    return with_store(options, work, whole=True)
+
+
+def sql(
+    query: str,
+    /,
+    *,
+    timeout: Annotated[float | None, Parameter(name="--timeout-s")] = None,
+    options: Options = NO_OPTIONS,
+) -> int:
+    """Run one SELECT in DuckDB over the views events, messages, sessions and usage. Read-only.
+
+    Parameters
+    ----------
+    query
+        For example: select model, sum(output_tokens) from usage group by all
+    timeout
+        Stop after so many seconds.
+    """
+
+    async def work(store: Store, output: Output, progress: Progress) -> int:
+        table = store.archive.sql(query, timeout_s=timeout)
+        output.table(table.columns, table.rows)
+        return FINE
+
+    return with_store(options, work)
+
+
+def show_messages(table: Table, output: Output) -> int:
+    """Show rows of messages: shortened for people, whole otherwise."""
+    if output.json:
+        output.table(table.columns, table.rows)
+        return FINE
+    places = [table.columns.index(name) for name in SHOWN]
+    rows = [[_short(row[place], output.people) for place in places] for row in table.rows]
+    output.table(SHOWN, rows)
+    return FINE
+
+
+def _short(value: object, people: bool) -> object:
+    if people and isinstance(value, str) and len(value) > TEXT_CHARACTERS_MAX:
+        return value[:TEXT_CHARACTERS_MAX] + "…"
+    return value

@@ -1,0 +1,78 @@
+"""`agentlog demo`: the main job, once through, on the bundled sample."""
+
+from __future__ import annotations
+
+import asyncio
+import shlex
+import sys
+from pathlib import Path
+
+from cyclopts import App
+
+from agentlog.cli.options import NO_OPTIONS, Options
+from agentlog.cli.progress import progress
+from agentlog.cli.running import FINE, WRONG
+from agentlog.cli.show import Output, visible
+
+DEFAULT_DATA = Path("demo-data")
+
+
+def register(app: App) -> None:
+    """Add the commands of this file."""
+    app.command(demo)
+
+
+def demo(*, options: Options = NO_OPTIONS) -> int:
+    """Import the bundled sample, ask the archive, replay and verify: the main job, once through.
+
+    Works in ./demo-data unless --data says otherwise (AGENTLOG_DATA is not used), with an embedded
+    Postgres unless --postgres does. Again is harmless.
+    """
+    return asyncio.run(_demo(options))
+
+
+async def _demo(options: Options) -> int:
+    import msgspec
+
+    from agentlog.demo import demonstrate
+
+    output = Output(options.json)
+    data = (options.data or DEFAULT_DATA).absolute()
+
+    with progress() as bars:
+
+        def tell(text: str) -> None:
+            if not output.json:
+                sys.stderr.write(f"· {visible(text)}\n")
+
+        done = await demonstrate(data, postgres=options.postgres, tell=tell, step=bars.step)
+    if output.json:
+        output.document(msgspec.structs.asdict(done) | {"verified": done.verified})
+    else:
+        values = {
+            "data": done.data, "sessions": done.sessions, "messages": done.messages,
+            "generations": done.generations, "events": done.events,
+            "quarantined lines": done.quarantined,
+            "import events/s": done.import_events_per_s if done.events_new else "none: it ran here before",
+            "replay events/s": done.replay_events_per_s, "verified": done.verified,
+        }  # fmt: skip
+        output.record(values, title="agentlog demo")
+        if done.usage:
+            output.table(list(done.usage[0]), [list(row.values()) for row in done.usage], title="Usage")
+        for finding in done.findings:
+            output.say(str(finding))
+        output.say("Next:")
+        for command in next_commands(done.data, done.newest):
+            output.say(f"  {command}")
+    return FINE if done.verified else WRONG
+
+
+def next_commands(data: str, newest: list[str]) -> list[str]:
+    """Return three commands worth trying on what the demo made."""
+    store = f"agentlog --data {shlex.quote(data)}"
+    session = shlex.quote(newest[0]) if newest else "SESSION"
+    return [
+        f"{store} sessions ls",
+        f"{store} archive tail {session}",
+        f'{store} sql "select tool, count(*) from messages where tool is not null group by all"',
+    ]

@@ -1,0 +1,190 @@
+"""`agentlog queue …`: items that wait for a session."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import App, Parameter
+
+from agentlog.cli.options import NO_OPTIONS, Options
+from agentlog.cli.progress import Progress
+from agentlog.cli.running import FINE, with_store
+from agentlog.cli.show import Output
+
+if TYPE_CHECKING:
+    from agentlog.store import Store
+
+COLUMNS = ("id", "session", "status", "priority", "worker", "attempts", "enqueued_time", "last_time")
+
+queue = App(name="queue", help="Items that wait for a session: list, enqueue, claim, complete, cancel.")
+
+
+def register(app: App) -> None:
+    """Add the commands of this file."""
+    app.command(queue)
+
+
+@queue.command
+def ls(
+    *,
+    session: str | None = None,
+    status: str | None = None,
+    limit: Annotated[int, Parameter(name=["--limit", "-n"])] = 50,
+    after: str | None = None,
+    options: Options = NO_OPTIONS,
+) -> int:
+    """List items, the oldest first.
+
+    Parameters
+    ----------
+    session
+        Only those of that session.
+    status
+        Only those that are pending, claimed, completed or cancelled.
+    limit
+        At most so many, up to 1,000.
+    after
+        Go on after that item: the last one of the page before.
+    """
+
+    async def work(store: Store, output: Output, progress: Progress) -> int:
+        items = await store.queue.list(session=session, status=status, limit=limit, after=after)
+        output.table(COLUMNS, [[getattr(item, name) for name in COLUMNS] for item in items])
+        return FINE
+
+    return with_store(options, work)
+
+
+@queue.command
+def enqueue(
+    session: str,
+    body: str,
+    /,
+    *,
+    priority: int = 0,
+    id: str | None = None,
+    options: Options = NO_OPTIONS,
+) -> int:
+    """Put an item into the queue and print its id.
+
+    Parameters
+    ----------
+    session
+        Key of the session it waits for.
+    body
+        JSON; anything else is taken as text.
+    priority
+        Higher goes first.
+    id
+        An id of your own, so that enqueuing twice is refused.
+    """
+
+    async def work(store: Store, output: Output, progress: Progress) -> int:
+        item = await store.queue.enqueue(session, read_body(body), priority=priority, id=id)
+        output.record({"id": item}) if output.json else output.say(item)
+        return FINE
+
+    return with_store(options, work, create=True)
+
+
+@queue.command
+def claim(
+    worker: str,
+    /,
+    *,
+    session: str | None = None,
+    limit: Annotated[int, Parameter(name=["--limit", "-n"])] = 1,
+    lease: Annotated[float | None, Parameter(name="--lease-s")] = None,
+    options: Options = NO_OPTIONS,
+) -> int:
+    """Claim items for a worker and print them with their bodies.
+
+    Parameters
+    ----------
+    worker
+        Name of who claims.
+    session
+        Only items of that session.
+    limit
+        At most so many.
+    lease
+        After so many seconds others may claim them as well.
+    """
+
+    async def work(store: Store, output: Output, progress: Progress) -> int:
+        items = await store.queue.claim(worker, session=session, limit=limit, lease_s=lease)
+        columns = ("id", "session", "priority", "attempts", "body")
+        output.table(columns, [[getattr(item, name) for name in columns] for item in items])
+        return FINE
+
+    return with_store(options, work)
+
+
+@queue.command
+def complete(id: str, worker: str, /, *, result: str | None = None, options: Options = NO_OPTIONS) -> int:
+    """Say that an item was worked on.
+
+    Parameters
+    ----------
+    worker
+        Name of who claimed it.
+    result
+        JSON; anything else is taken as text.
+    """
+
+    async def work(store: Store, output: Output, progress: Progress) -> int:
+        outcome = None if result is None else read_body(result)
+        receipt = await store.queue.complete(id, worker, result=outcome)
+        output.record({"id": id, "status": "completed", "changed": receipt is not None})
+        return FINE
+
+    return with_store(options, work)
+
+
+@queue.command
+def cancel(id: str, /, *, reason: str | None = None, options: Options = NO_OPTIONS) -> int:
+    """Say that nobody is going to work on an item.
+
+    Parameters
+    ----------
+    reason
+        Why.
+    """
+
+    async def work(store: Store, output: Output, progress: Progress) -> int:
+        receipt = await store.queue.cancel(id, reason)
+        output.record({"id": id, "status": "cancelled", "changed": receipt is not None})
+        return FINE
+
+    return with_store(options, work)
+
+
+@queue.command
+def status(*, session: str | None = None, options: Options = NO_OPTIONS) -> int:
+    """Count items by status.
+
+    Parameters
+    ----------
+    session
+        Only those of that session.
+    """
+
+    async def work(store: Store, output: Output, progress: Progress) -> int:
+        output.record(await store.queue.status(session))
+        return FINE
+
+    return with_store(options, work)
+
+
+def read_body(text: str) -> Any:
+    """Return the JSON a text is; a text that is none stands for itself."""
+    import msgspec
+
+    from eventlog.errors import BadPayload
+    from eventlog.payload import encode_json
+
+    try:
+        encode_json(text.encode())
+    except (BadPayload, UnicodeEncodeError):
+        return text
+    return msgspec.Raw(text.encode())

@@ -1,0 +1,119 @@
+"""`agentlog schema migrate / print / verify`: the database."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+from cyclopts import App
+
+from agentlog.cli.options import NO_OPTIONS, Options
+from agentlog.cli.progress import progress
+from agentlog.cli.running import FINE, WRONG, check_exists, configured
+from agentlog.cli.show import Output
+
+if TYPE_CHECKING:
+    from agentlog.configuration import Configuration
+    from eventlog.postgres.connect import Target
+
+schema = App(name="schema", help="The database schema: bring it up to date, print it, compare it.")
+
+
+def register(app: App) -> None:
+    """Add the commands of this file."""
+    app.command(schema)
+
+
+@schema.command
+def migrate(*, options: Options = NO_OPTIONS) -> int:
+    """Bring the schema up to this release, and make what depends on it again. Again is harmless."""
+    return asyncio.run(_migrate(options))
+
+
+async def _migrate(options: Options) -> int:
+    import agentlog
+
+    configuration = configured(options)
+    with progress() as bars:
+        store = await agentlog.open(
+            configuration.data, postgres=configuration.postgres, tenant="", settings=configuration.settings,
+            migrate=True, progress=bars.say,
+        )  # fmt: skip
+        await store.close()
+    Output(options.json).record(
+        {
+            "schema": configuration.settings.schema,
+            "postgres": configuration.shown_postgres,
+            "up_to_date": True,
+        }
+    )
+    return FINE
+
+
+@schema.command(name="print")
+def print_(*, options: Options = NO_OPTIONS) -> int:
+    """Print the SQL that makes the schema in an empty database, for tools of your own."""
+    from eventlog.postgres.migrate import print_sql
+    from projections.catalog import INLINE, VIEWS_SQL
+
+    output = Output(options.json)
+    text = print_sql(configured(options).settings.schema, INLINE, (VIEWS_SQL,))
+    output.document({"sql": text}) if output.json else output.line(text.rstrip("\n"))
+    return FINE
+
+
+@schema.command
+def verify(*, options: Options = NO_OPTIONS) -> int:
+    """Compare the schema with what this release makes: tables, columns, indexes, functions.
+
+    Prints each difference and exits with status 1. Changes nothing.
+    """
+    return asyncio.run(_verify(options))
+
+
+async def _verify(options: Options) -> int:
+    from agentlog.errors import AgentlogError
+    from eventlog.postgres.connect import connect
+    from eventlog.postgres.migrate import check
+    from projections.catalog import INLINE
+
+    configuration = configured(options)
+    check_exists(configuration)
+    output = Output(options.json)
+    settings = configuration.settings
+    async with _target(configuration) as target:
+        connection = await connect(target, timeout_s=settings.connect_timeout_s, command_timeout_s=None)
+        try:
+            await check(connection, settings.schema, INLINE)
+            differences = []
+        except AgentlogError as error:
+            differences = [str(error)]
+        finally:
+            await connection.close()
+    if output.json:
+        output.document({"schema": settings.schema, "verified": not differences, "differences": differences})
+    else:
+        for difference in differences:
+            output.say(difference)
+        if not differences:
+            output.say(f"schema {settings.schema} is as this release makes it")
+    return WRONG if differences else FINE
+
+
+@asynccontextmanager
+async def _target(configuration: Configuration) -> AsyncIterator[Target]:
+    """Give the server of a configuration, started if it is the embedded one."""
+    from eventlog.clock import SystemClock
+    from eventlog.embedded.server import attach
+
+    if configuration.postgres is not None:
+        yield configuration.postgres
+        return
+    with progress() as bars:
+        server = await attach(configuration.data, clock=SystemClock(), progress=bars.say)
+        try:
+            yield server.connection
+        finally:
+            await server.close()

@@ -1,0 +1,147 @@
+"""`agentlog sessions ls / show / load`: sessions as they stand."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import App, Parameter
+
+from agentlog.cli.options import NO_OPTIONS, Options
+from agentlog.cli.progress import Progress
+from agentlog.cli.running import FINE, with_store
+from agentlog.cli.show import Output, to_json, visible, visible_lines
+
+if TYPE_CHECKING:
+    from agentlog.message import Message
+    from agentlog.store import Store
+
+COLUMNS = ("session", "state", "title", "model", "generation", "messages", "output_tokens", "last_time")
+
+sessions = App(name="sessions", help="Sessions as they stand: list, look at one, read its window.")
+
+
+def register(app: App) -> None:
+    """Add the commands of this file."""
+    app.command(sessions)
+
+
+@sessions.command
+def ls(
+    *,
+    state: str | None = None,
+    parent: str | None = None,
+    limit: Annotated[int, Parameter(name=["--limit", "-n"])] = 50,
+    after: str | None = None,
+    options: Options = NO_OPTIONS,
+) -> int:
+    """List sessions, the newest first.
+
+    Parameters
+    ----------
+    state
+        Only those in this state; "*" shows the deleted ones as well.
+    parent
+        Only children of that session.
+    limit
+        At most so many, up to 1,000.
+    after
+        Go on after that session: the last one of the page before.
+    """
+
+    async def work(store: Store, output: Output, progress: Progress) -> int:
+        found = await store.sessions.list(state=state, parent=parent, limit=limit, after=after)
+        if output.json:
+            for session in found:
+                output.document(session)
+            return FINE
+        rows = [
+            (s.key, s.state, s.title, s.model, s.generation, s.message_count, s.output_tokens, s.last_time)
+            for s in found
+        ]
+        output.table(COLUMNS, rows)
+        return FINE
+
+    return with_store(options, work)
+
+
+@sessions.command
+def show(session: str, /, *, options: Options = NO_OPTIONS) -> int:
+    """Show all that is known of one session, deleted ones too.
+
+    Parameters
+    ----------
+    session
+        Its key.
+    """
+
+    async def work(store: Store, output: Output, progress: Progress) -> int:
+        import msgspec
+
+        from agentlog.errors import NotFound
+
+        found = await store.sessions.get(session, deleted=True)
+        if found is None:
+            raise NotFound(
+                f"there is no session {session!r}", hint="`agentlog sessions ls` lists them", key=session
+            )
+        values = msgspec.structs.asdict(found)
+        status = await store.conversation.status(session)
+        values |= {name: getattr(status, name) for name in ("last_role", "last_message_id", "summary")}
+        values["todos"] = [msgspec.structs.asdict(todo) for todo in await store.plan.todos(session)]
+        if not output.json:
+            values = {name: value for name, value in values.items() if value not in (None, [], "")}
+        output.record(values)
+        return FINE
+
+    return with_store(options, work)
+
+
+@sessions.command
+def load(
+    session: str,
+    /,
+    *,
+    last: Annotated[int | None, Parameter(name=["--last", "-n"])] = None,
+    options: Options = NO_OPTIONS,
+) -> int:
+    """Print a session's active window: its messages since the last compaction or generation.
+
+    Parameters
+    ----------
+    session
+        Its key.
+    last
+        Only so many, the newest.
+    """
+
+    async def work(store: Store, output: Output, progress: Progress) -> int:
+        for message in await store.conversation.load(session, last):
+            if output.json:
+                output.document(message)
+            else:
+                output.line(heading(message, output.people))
+                output.line(visible_lines(readable(message.content)) + "\n")
+        return FINE
+
+    return with_store(options, work)
+
+
+def heading(message: Message, people: bool) -> str:
+    """Return the line above a message."""
+    parts = [f"[{message.version}]", message.role, message.occurred_at or message.time]
+    parts += [message.model] if message.model else []
+    text = visible(" ".join(parts))
+    return f"\x1b[1m{text}\x1b[0m" if people else text
+
+
+def readable(content: Any) -> str:
+    """Return content as text: what is said as it is, everything else as JSON."""
+    if isinstance(content, str):
+        return content
+    if not isinstance(content, list):
+        return "" if content is None else to_json(content)
+    blocks = []
+    for block in content:
+        text = block.get("text", block.get("thinking")) if isinstance(block, dict) else block
+        blocks.append(text if isinstance(text, str) else to_json(block))
+    return "\n".join(blocks)
