@@ -6,9 +6,14 @@ from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 from eventlog.embedded.server import EmbeddedPostgres
 from tests.support.postgres import fresh_database, fresh_schema, start_shared_server
+
+# Machines are busy; a slow example is no failure.
+settings.register_profile("agentlog", deadline=None, print_blob=True)
+settings.load_profile("agentlog")
 
 
 @pytest.fixture(scope="session")

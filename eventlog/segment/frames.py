@@ -33,12 +33,12 @@ def compress(content: bytes, level: int) -> bytes:
 def decompress(frame: bytes, raw_length: int) -> bytes:
     """Return the content of exactly one frame that must be `raw_length` bytes long, or raise Invalid."""
     try:
-        parameters = zstandard.get_frame_parameters(frame)
         # The content size is what zstd will allocate: compared before, so that a forged frame
         # cannot grow beyond the limit its header was checked against.
-        if parameters.content_size != raw_length:
+        if zstandard.frame_content_size(frame) != raw_length:
             raise Invalid("the frame's content size is not the raw length of its header")
-        if not parameters.has_checksum or parameters.dict_id:
+        # Bits of the frame header descriptor (RFC 8878, 3.1.1.1.1): checksum, dictionary id.
+        if frame[4] & 0b111 != 0b100:
             raise Invalid("the frame has no checksum, or needs a dictionary")
         return _decompressor().decompress(frame, allow_extra_data=False)
     except zstandard.ZstdError as error:

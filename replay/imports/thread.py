@@ -152,12 +152,11 @@ class _Head:
             agent = None  # the file named like the session is the main one, whoever speaks first
         elif agent is None and named:
             agent = named[1]
-        if session_id is None:
-            session, parent = path.stem, None
-        elif agent is None:
-            session, parent = session_id, None
+        main = _escaped(path.stem if session_id is None else session_id)
+        if session_id is None or agent is None:
+            session, parent = main, None
         else:
-            session, parent = f"{session_id}:{agent}", session_id
+            session, parent = f"{main}:{_escaped(agent)}", main
         try:
             check_text(session, "session key", MAX_KEY_BYTES)
         except BadIdentifier as error:
@@ -170,6 +169,12 @@ class _Head:
             started_at=self._started_at,
             **(self._described or {}),
         )  # fmt: skip
+
+
+def _escaped(name: str) -> str:
+    """Return a part of a session key. Only a sub-agent's key holds a bare colon, between its parts,
+    so a session called `a:b` and sub-agent `b` of session `a` never touch each other."""
+    return name.replace("%", "%25").replace(":", "%3A")
 
 
 def _identifier(values: dict[str, Raw], name: str) -> str | None:

@@ -59,6 +59,14 @@ def test_a_main_file_with_inline_sub_agents_stays_the_main_one(tmp_path: Path) -
     assert (found.session, found.parent, found.agent) == (SESSION_ID, None, None)
 
 
+def test_a_session_called_like_a_sub_agent_has_another_key(tmp_path: Path) -> None:
+    """Session `a:b` and sub-agent `b` of session `a` must never touch each other."""
+    (tmp_path / "sub").mkdir()
+    main = thread(tmp_path / "main.jsonl", said("hello", sessionId="a:b"))
+    sub_agent = thread(tmp_path / "sub" / "agent-b.jsonl", said("hello", sessionId="a", agentId="b"))
+    assert (main.session, sub_agent.session, sub_agent.parent) == ("a%3Ab", "a:b", "a")
+
+
 def test_a_sub_agents_file_without_session_id_takes_it_from_its_folder(tmp_path: Path) -> None:
     """`<session>/subagents/agent-<id>.jsonl` says all there is to know."""
     found = thread(tmp_path / "main" / "subagents" / "agent-x.jsonl", {"type": "user"})
