@@ -47,7 +47,10 @@ async def test_a_dropped_table_is_made_again(spoiled: Spoiled):
 async def test_a_rebuild_of_right_tables_writes_nothing(spoiled: Spoiled):
     """Rows keep their place on disk, and the epoch stays: nobody has to read states anew."""
     await spoiled.fill()
-    query = "SELECT ctid::text, xmin::text FROM {schema}.sessions UNION ALL SELECT epoch::text, '' FROM {schema}.head"
+    query = (
+        "SELECT ctid::text, xmin::text FROM {schema}.sessions"
+        " UNION ALL SELECT epoch::text, '' FROM {schema}.head"
+    )
     before = await spoiled.sql(query)
     assert (await rebuild(await spoiled.log())).differences == []
     assert await spoiled.sql(query) == before

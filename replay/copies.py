@@ -1,0 +1,319 @@
+"""Compare the two copies of the log, event by event, and tell which of them is wrong. Pure.
+
+For each position there is a row, a line of a readable block, both or neither. Equal bytes with a
+right hash and a right chain are fine. Where they differ, a copy is believed that proves itself: a
+row by its hash, a block by its chain. `best` is what the log holds as far as either copy can prove
+it; positions that neither has are `lost`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+import msgspec
+from msgspec import Raw
+
+from eventlog.envelope import CHAIN_START, Event, StreamId, chain_hash, decode_lines, time_to_us, unplaced
+from replay.blocks import ReadBlock
+from replay.report import Finding, positions
+from replay.rows import StoredRow
+from replay.spans import Spans
+
+_fields = msgspec.json.Decoder(dict[str, Raw])
+
+
+class Line(NamedTuple):
+    """A line of the segments, and the block it stands in."""
+
+    text: bytes
+    block: ReadBlock
+
+
+class Misnamed:
+    """Events of one stream id whose stream is missing in Postgres, or has another identity there."""
+
+    def __init__(self, live: StreamId | None, said: StreamId, position: int) -> None:
+        self.live, self.said = live, said
+        self.first = self.last = position
+        self.count = 1
+
+
+class Copies:
+    """The comparison so far.
+
+    Attributes:
+        spans: findings about positions.
+        wrong_rows: positions whose row in Postgres is missing or wrong while the segments have it.
+        wrong_lines: positions whose line in the segments is missing or wrong while Postgres has it.
+        lost: positions that neither copy has.
+        wrong_chains: positions where a kept chain value is not the recomputed one.
+        misnamed: by stream id, streams that are missing in Postgres or named otherwise.
+        diverged: first position from which both copies prove two different histories; else None.
+        position: as far as it got.
+        chain: the chain after it; None behind lost positions, until a kept value is met.
+    """
+
+    def __init__(
+        self, segments_end: int, postgres_end: int, unreadable: Iterable[tuple[int, int | None]]
+    ) -> None:
+        self.spans = Spans()
+        self.wrong_rows: set[int] = set()
+        self.wrong_lines: set[int] = set()
+        self.lost: list[int] = []
+        self.wrong_chains: set[int] = set()
+        self.diverged: int | None = None
+        self.misnamed: dict[int, Misnamed] = {}
+        self.position = 0
+        self.chain: bytes | None = CHAIN_START
+        self._doubt: bytes | None = None  # another value the chain may have, until the next one kept
+        self._rows_chain: bytes | None = CHAIN_START  # of what Postgres says, right or wrong
+        self.time_us: int | None = None  # of the last event
+        self._segments_end = segments_end
+        self._postgres_end = postgres_end
+        self._unreadable = list(unreadable)
+        self._named_well: set[int] = set()
+        self._proven: dict[tuple[str, int], bool] = {}
+
+    def compare(
+        self, until: int, rows: Mapping[int, StoredRow], lines: Mapping[int, Line]
+    ) -> Iterator[Event]:
+        """Compare positions up to `until`; yield the best event of each."""
+        for position in range(self.position + 1, until + 1):
+            row, line = rows.get(position), lines.get(position)
+            event: Event | None
+            if row is not None and line is not None and row.line == line.text and not row.problem:
+                self._named_well.add(row.stream_id)
+                event, hash = decode_lines(line.text)[0], row.hash
+            else:
+                event = self._odd(position, row, line)
+                hash = unplaced(event).hash if event is not None else None
+            self.position = position
+            if event is None:
+                self.lost.append(position)
+                self.chain = self._doubt = None
+            else:
+                assert hash is not None
+                self._follow(event, hash, row, line)
+                yield event
+        self._proven.clear()
+
+    def finish(self) -> list[Finding]:
+        """Return the findings, all of them; nothing is compared after this."""
+        for id, misnamed in self.misnamed.items():
+            self.spans.findings.append(_misnamed_finding(id, misnamed))
+        if self.diverged is not None:
+            problem = (
+                f"from position {self.diverged} on Postgres and the segments tell different histories,"
+                " and each proves its own: another backup was restored, or a standby took over"
+            )
+            self.spans.findings.append(
+                Finding(area="copies", problem=problem, first_position=self.diverged, where="events")
+            )
+        return self.spans.finish()
+
+    def _odd(self, position: int, row: StoredRow | None, line: Line | None) -> Event | None:
+        """Name what is wrong with a position; return the event as the better copy has it."""
+        if line is None:
+            return self._without_line(position, row)
+        said = _decoded(line) if self._proves(line.block) else None
+        if row is None:
+            return self._without_row(position, line, said)
+        if row.line == line.text:
+            return self._wrong_hash(position, row)
+        if said is not None:
+            if not self._is_misnamed(row, said, line.text):
+                self._wrong_row(position, row, line)
+            return said
+        if not row.problem:
+            return self._wrong_line(position, row, line)
+        self.spans.add(
+            "copies", "both", position, lambda which: f"{which}: wrong in Postgres and in the segments"
+        )
+        return None
+
+    def _without_row(self, position: int, line: Line, said: Event | None) -> Event | None:
+        if said is None:
+            self.spans.add(
+                "copies",
+                "gone",
+                position,
+                lambda which: f"{which} missing in Postgres, wrong in the segments",
+            )
+            return None
+        self.wrong_rows.add(position)
+        if position <= self._postgres_end:  # that it ends before the segments do is told once
+            self.spans.add("postgres", "missing", position, lambda which: f"{which} missing in Postgres")
+        return said
+
+    def _wrong_row(self, position: int, row: StoredRow, line: Line) -> None:
+        """The segments prove what was written, and the row is something else."""
+        self.wrong_rows.add(position)
+        values = _differing(row.line, line.text)
+        names = ", ".join(values) or "content"
+        why = f" ({row.problem})" if row.problem else ""
+        self.spans.add(
+            "postgres",
+            f"differs {names}{why}",
+            position,
+            lambda which: f"{which} in Postgres: {names} not as the segments prove it{why}",
+            values,
+        )
+
+    def _without_line(self, position: int, row: StoredRow | None) -> Event | None:
+        readable = position <= self._segments_end and not any(
+            first <= position and (last is None or position <= last) for first, last in self._unreadable
+        )
+        if row is None:
+            self.spans.add(
+                "copies", "lost", position, lambda which: f"{which} missing in Postgres and in the segments"
+            )
+            return None
+        if row.line is None or row.problem:
+            self.spans.add(
+                "postgres",
+                row.problem,
+                position,
+                lambda which: f"{which} in Postgres: {row.problem}; the segments do not have it to compare",
+            )
+            return None
+        self._named_well.add(row.stream_id)
+        if position <= self._segments_end:
+            self.wrong_lines.add(position)
+        if readable:
+            self.spans.add("segments", "missing", position, lambda which: f"{which} missing in the segments")
+        return row.event()
+
+    def _wrong_hash(self, position: int, row: StoredRow) -> Event:
+        """Both copies have the same line; it is only the hash column that is not its hash."""
+        self.wrong_rows.add(position)
+        assert row.hash is not None
+        values = {"hash": {"postgres": row.stored_hash.hex(), "recomputed": row.hash.hex()}}
+        self.spans.add(
+            "postgres",
+            "hash",
+            position,
+            lambda which: f"{which} in Postgres: hash not that of the event, which both copies have alike",
+            values,
+        )
+        return row.event()
+
+    def _wrong_line(self, position: int, row: StoredRow, line: Line) -> Event | None:
+        self.wrong_lines.add(position)
+        values = _differing(row.line, line.text)
+        names = ", ".join(values) or "content"
+        self.spans.add(
+            "copies",
+            f"differs {names}",
+            position,
+            lambda which: f"{which} in the segments: {names} not as Postgres has it, whose hash is right",
+            values,
+            line.block.path,
+        )
+        return row.event()
+
+    def _is_misnamed(self, row: StoredRow, said: Event, text: bytes) -> bool:
+        """Note a row that is right but for the identity in its stream's row; return whether it is one."""
+        if row.stream_id in self._named_well:
+            return False
+        if row.line is not None and set(_differing(row.line, text)) - {"tenant", "stream"}:
+            return False
+        if row.line is None and row.stream is not None:
+            return False
+        known = self.misnamed.get(row.stream_id)
+        if known is None:
+            self.misnamed[row.stream_id] = Misnamed(row.stream, said.stream_id, row.position)
+        else:
+            known.last = row.position
+            known.count += 1
+        return True
+
+    def _follow(self, event: Event, hash: bytes, row: StoredRow | None, line: Line | None) -> None:
+        """Carry the chain on over an event and compare it with what both copies kept of it."""
+        position, version, time_us = event.position, event.version, time_to_us(event.time)
+        if self.time_us is not None and time_us < self.time_us:
+            self.spans.add("chain", "time", position, lambda which: f"{which}: the time runs backwards")
+        self.time_us = time_us
+        if self.chain is not None:
+            self.chain = chain_hash(self.chain, position, version, time_us, hash)
+        if self._doubt is not None:
+            self._doubt = chain_hash(self._doubt, position, version, time_us, hash)
+        if row is None or row.hash is None:
+            self._rows_chain = None
+        elif self._rows_chain is not None:
+            self._rows_chain = chain_hash(self._rows_chain, position, row.version, row.time_us, row.hash)
+        if row is not None and row.chain is not None:
+            self._meet(position, row.chain, "Postgres")
+            if self._rows_chain == row.chain != self.chain and self.diverged is None and line is not None:
+                self.diverged = min(self.wrong_rows, default=position)
+            self._rows_chain = row.chain
+        if line is not None and line.block.header.last_position == position:
+            self._meet(position, line.block.header.chain_after, "the segments")
+
+    def _meet(self, position: int, kept: bytes, copy: str) -> None:
+        """Compare a kept chain value with the recomputed one."""
+        if self.chain is None:
+            self.chain = kept  # behind lost positions it is all there is
+        elif kept == self.chain:
+            self._doubt = None
+        elif kept == self._doubt:
+            # Everything since the first mismatch follows the other value: that one is the log's.
+            self.chain, self._doubt = self._doubt, None
+        elif self.diverged is None:
+            self._doubt = kept
+            values = {"kept": kept.hex(), "recomputed": self.chain.hex()}
+            self.wrong_chains.add(position)
+            self.spans.add(
+                "chain",
+                copy,
+                position,
+                lambda which: f"{which}: chain value in {copy} not that of the events up to there",
+                values,
+                copy,
+            )
+
+    def _proves(self, block: ReadBlock) -> bool:
+        key = (block.path, block.header.offset)
+        if key not in self._proven:
+            self._proven[key] = block.proves_itself()
+        return self._proven[key]
+
+
+def _decoded(line: Line) -> Event | None:
+    try:
+        return decode_lines(line.text)[0]
+    except ValueError:
+        return None
+
+
+def _differing(row: bytes | None, line: bytes) -> dict[str, Any]:
+    """Return the fields in which a row's line differs from one of the segments, with both values."""
+    if row is None:
+        return {}
+    try:
+        live, said = _fields.decode(row), _fields.decode(line)
+    except ValueError:
+        return {}
+    return {
+        name: {"postgres": _shown(live.get(name)), "segments": _shown(said.get(name))}
+        for name in {**said, **live}
+        if live.get(name) != said.get(name)
+    }
+
+
+def _shown(value: Raw | None) -> str | None:
+    return None if value is None else bytes(value).decode(errors="replace")
+
+
+def _misnamed_finding(id: int, found: Misnamed) -> Finding:
+    stands = f"is {found.live} in Postgres" if found.live else "is missing in Postgres"
+    return Finding(
+        area="streams",
+        problem=f"stream {id} {stands}; its {found.count:,} events, "
+        f"{positions(found.first, found.last)}, belong to {found.said}",
+        first_position=found.first,
+        last_position=found.last,
+        stream=found.said,
+        where="streams",
+        values={"stream_id": id, "identity": {"postgres": found.live, "segments": found.said}},
+    )

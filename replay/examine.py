@@ -1,0 +1,151 @@
+"""Walk through both copies of a log side by side, and fold what they hold. Changes nothing.
+
+The walk is what `verify` reports and what `repair` acts on. The projections, the head and the
+tables around the events are looked at in verify.py.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Mapping
+
+import asyncpg
+
+from eventlog.segment.verify import Finding as SegmentFinding
+from eventlog.segment.verify import verify_segments
+from replay.blocks import ReadBlock, readable_blocks
+from replay.copies import Copies, Line
+from replay.fold_all import FoldAll
+from replay.place import Place
+from replay.report import Finding, Progress, positions
+from replay.rows import PAGE_ROWS, RowReader
+from replay.statements import filled
+
+WINDOW_POSITIONS = 20_000  # compared at once where rows are missing
+
+
+class Examination:
+    """What a walk found.
+
+    Attributes:
+        copies: the comparison, with what is wrong in which copy.
+        fold: the fold of the best events.
+        segment_findings: what is wrong with the segments by themselves.
+        segments_end, postgres_end: the last position of each copy, damaged or not.
+    """
+
+    def __init__(self, place: Place, segment_findings: list[SegmentFinding], segments_end: int) -> None:
+        self.place = place
+        self.fold = FoldAll(place.projections)
+        self.segment_findings = segment_findings
+        self.segments_end = segments_end
+        self.postgres_end = 0
+        self.copies: Copies
+        self._blocks: Iterator[ReadBlock] = iter(())
+        self._lines: dict[int, Line] = {}
+        self._lines_end = 0
+        self._reader = RowReader()
+
+    @property
+    def foldable(self) -> bool:
+        """Whether the fold is that of the log: nothing was lost, and there is one history."""
+        return not self.copies.lost and self.copies.diverged is None
+
+    def findings(self) -> list[Finding]:
+        """What the walk found, segments first."""
+        found = [
+            Finding(
+                area="segments",
+                problem=_in_words(finding),
+                first_position=finding.first_position,
+                last_position=finding.last_position,
+                where=finding.where,
+                values={"offset": finding.offset},
+            )
+            for finding in self.segment_findings
+        ]
+        return found + self.copies.finish()
+
+    async def walk(self, until: int, tell: Progress, connection: asyncpg.Connection | None = None) -> None:
+        """Compare and fold on, up to a position; reads rows over `connection` when one is given."""
+        statement = filled("read_rows", schema=self.place.settings.schema)
+        while (after := self.copies.position) < until:
+            arguments = (after, until, PAGE_ROWS)
+            fetch = connection.fetch if connection is not None else self.place.reads.fetch
+            page = await fetch(statement, *arguments)
+            upto = page[-1]["position"] if len(page) == PAGE_ROWS else until
+            upto = min(upto, after + WINDOW_POSITIONS)
+            await asyncio.to_thread(self._window, page, upto)
+            tell("compare", upto, until)
+
+    def _window(self, page: list[asyncpg.Record], upto: int) -> None:
+        rows = {row["position"]: self._reader.read(row) for row in page if row["position"] <= upto}
+        self.fold.add(self.copies.compare(upto, rows, self._lines_until(upto)))
+
+    def _lines_until(self, upto: int) -> Mapping[int, Line]:
+        """Return the readable lines up to a position, and some beyond."""
+        if self._lines_end <= upto:
+            for position in [position for position in self._lines if position <= self.copies.position]:
+                del self._lines[position]
+        while self._lines_end < upto:
+            block = next(self._blocks, None)
+            if block is None:
+                self._lines_end = upto
+                break
+            first = block.header.first_position
+            for at, text in enumerate(block.lines):
+                self._lines[first + at] = Line(text, block)
+            self._lines_end = block.header.last_position
+        return self._lines
+
+    def begin(self, postgres_end: int) -> None:
+        """Make ready to walk: what the segments cannot give is known by now."""
+        self.postgres_end = postgres_end
+        unreadable = [(finding.first_position, finding.last_position) for finding in self.segment_findings]
+        self.copies = Copies(self.segments_end, postgres_end, unreadable)
+        if self.place.log_id is not None and self.place.io.exists(self.place.segments.path):
+            self._blocks = readable_blocks(
+                self.place.io, self.place.segments, self.place.log_id, self.segments_end
+            )
+
+
+async def examine(place: Place, tell: Progress) -> Examination:
+    """Read every byte of the segments, then compare every event of both copies."""
+    findings, segments_end = await asyncio.to_thread(_verify_segments, place, tell)
+    examination = Examination(place, findings, segments_end)
+    postgres_end = 0
+    if await place.reads.fetch("SELECT WHERE to_regclass($1) IS NOT NULL", f"{place.settings.schema}.events"):
+        head = await place.reads.fetch(filled("head_position", schema=place.settings.schema))
+        last = await place.reads.fetch(filled("last_row", schema=place.settings.schema))
+        postgres_end = max(head[0]["position"] if head else 0, last[0]["position"])
+        examination.begin(postgres_end)
+        await examination.walk(max(postgres_end, segments_end), tell)
+    else:
+        examination.begin(0)
+    return examination
+
+
+def _verify_segments(place: Place, tell: Progress) -> tuple[list[SegmentFinding], int]:
+    """Return what is wrong with the segments, and where they end as far as that can be told."""
+    if place.log_id is None or not place.io.exists(place.segments.path):
+        return [], 0
+    end = 0
+
+    def reached(position: int) -> None:
+        nonlocal end
+        end = max(end, position)
+        tell("segments", position, place.promised or 0)
+
+    findings = list(
+        verify_segments(place.io, place.segments, place.log_id, promised=place.promised, progress=reached)
+    )
+    # A damaged block has positions too; what a durable mark alone remembers counts as well.
+    known = [finding.last_position or 0 for finding in findings]
+    return findings, max([end, *known])
+
+
+def _in_words(finding: SegmentFinding) -> str:
+    where = positions(finding.first_position, finding.last_position)
+    if finding.last_position is not None and finding.last_position < finding.first_position:
+        where = f"behind position {finding.last_position}"  # an index or a seal: no event is in it
+    return f"{where} in {finding.where} at offset {finding.offset}: {finding.problem}"
