@@ -142,10 +142,10 @@ class OpenSegment:
         return self.table.positions[at] if at >= 0 else self.header.base_position
 
     def write_seal(self, sync: Callable[[], None]) -> None:
-        """Close the segment, durably: sync, index, sync, seal, sync.
+        """Close the segment, durably: index, sync, seal, sync.
 
         The sync before the seal is what lets a reader trust it: a valid seal means that all before
-        it was durable, so anything invalid there is damage. The first sync is the caller's. Raises
+        it was durable, so anything invalid there is damage. Raises
         OSError when a write fails; `sync` raises what it likes.
         """
         assert self.seal is None

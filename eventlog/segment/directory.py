@@ -16,7 +16,7 @@ import re
 import threading
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from eventlog.errors import CopiesDisagree, Damaged
 from eventlog.io import Io
@@ -50,8 +50,7 @@ class SegmentDirectory:
 
     def make(self) -> None:
         """Create the directory when it is missing, durably, and open the lock file."""
-        if not self._io.exists(self.path):
-            make_directory(self._io, self.path)
+        make_directory(self._io, self.path)
         self._lock_fd = self._io.open(os.path.join(self.path, "LOCK"), os.O_RDWR | os.O_CREAT)
 
     def close(self) -> None:
@@ -174,8 +173,7 @@ class SegmentDirectory:
 
     def keep_copy(self, fd: int, name: str, offset: int) -> str:
         """Copy a file from `offset` to its end into quarantine/, durably; return the copy's path."""
-        if not self._io.exists(self.quarantine):
-            make_directory(self._io, self.quarantine)
+        make_directory(self._io, self.quarantine)
         number = 1
         while self._io.exists(path := os.path.join(self.quarantine, f"{name}.torn-{offset}-{number}")):
             number += 1
@@ -193,11 +191,13 @@ class SegmentDirectory:
 
 
 def make_directory(io: Io, path: str) -> None:
-    """Create a directory, mode 0700, and make its name durable. One that appears meanwhile is fine."""
-    try:
-        io.mkdir(path, 0o700)
-    except FileExistsError:
-        return
+    """Make sure of a directory, mode 0700, and that its name is durable.
+
+    One that exists is synced too: whoever made it may have been killed before that.
+    """
+    if not io.exists(path):
+        with suppress(FileExistsError):  # another process was faster
+            io.mkdir(path, 0o700)
     sync_directory(io, os.path.dirname(os.path.abspath(path)))
 
 

@@ -182,10 +182,9 @@ class Tail:
     def _seal(self, segment: OpenSegment) -> None:
         """Sync and close a segment. No space for the index leaves it open and as it was."""
         with self._syncing:
-            self._sync_file(segment)
-            self._know_durable(segment, segment.place)
             try:
                 segment.write_seal(lambda: self._sync_file(segment))
+                self._know_durable(segment, segment.place)
             except OSError as error:
                 self._take_back(segment, segment.place, len(segment.table), error)
                 raise

@@ -65,6 +65,14 @@ class _Directory:
     def sync(self) -> None:
         self.durable, self.pending = dict(self.names), []
 
+    def let_go(self) -> None:
+        """Release all locks, as the end of a process does."""
+        for node in self.names.values():
+            if isinstance(node, _Directory):
+                node.let_go()
+            else:
+                node.locks.clear()
+
     def after_crash(self, random: Random) -> _Directory:
         names = dict(self.durable)
         # Half of the time as a journal does it, in order up to some point; otherwise at will.
@@ -136,6 +144,13 @@ class LossyIo:
         with self._changed:
             self._off = True
             return LossyIo(self._random, self._root.after_crash(self._random))
+
+    def killed(self) -> LossyIo:
+        """Return the machine as the next process finds it when this one was killed: nothing is lost yet."""
+        with self._changed:
+            self._off = True
+            self._root.let_go()
+            return LossyIo(self._random, self._root)
 
     def open(self, path: str, flags: int, mode: int = 0o600) -> int:
         with self._call("open"):
