@@ -113,21 +113,23 @@ class DataDirectory:
 
     def _write(self, content: DirectoryFile, *, exclusive: bool = False) -> None:
         """Replace agentlog.json whole and durably; with `exclusive`, only when there is none."""
-        target, temporary = str(self.path / NAME), str(self.path / f"{NAME}.{os.getpid()}")
-        fd = self._io.open(temporary, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600)
+        # A name of its own: processes in two containers can have one pid, two logs in one process do.
+        target, temporary = str(self.path / NAME), str(self.path / f"{NAME}.{uuid.uuid4().hex}")
+        fd = self._io.open(temporary, os.O_CREAT | os.O_WRONLY | os.O_EXCL, 0o600)
         try:
-            self._io.pwrite(fd, msgspec.json.encode(content) + b"\n", 0)
-            self._io.fsync(fd)
+            try:
+                self._io.pwrite(fd, msgspec.json.encode(content) + b"\n", 0)
+                self._io.fsync(fd)
+            finally:
+                self._io.close(fd)
+            if exclusive:
+                with suppress(FileExistsError):  # another process was quicker; its file counts
+                    os.link(temporary, target)
+            else:
+                self._io.rename(temporary, target)
         finally:
-            self._io.close(fd)
-        if exclusive and self._io.exists(target):
-            self._io.unlink(temporary)
-        elif exclusive:
-            with suppress(FileExistsError):  # another process was quicker; its file counts
-                os.link(temporary, target)
-            self._io.unlink(temporary)
-        else:
-            self._io.rename(temporary, target)
+            with suppress(FileNotFoundError):
+                self._io.unlink(temporary)
         directory = self._io.open(str(self.path), os.O_RDONLY)
         try:
             self._io.fsync(directory)
