@@ -37,8 +37,8 @@ FINDINGS_MAX = 1_000
 
 async def verify(
     log: Log,
-    *,
     archive: Archive | None = None,
+    *,
     schema_check: bool = True,
     views_sql: Sequence[str] = (VIEWS_SQL,),
     progress: Progress | None = None,

@@ -75,7 +75,7 @@ class Reads:
     """Read access to one log in Postgres. Safe for concurrent use; reconnects by itself."""
 
     def __init__(self, target: Target, settings: Settings, folds: Folds) -> None:
-        self._target = target
+        self.target = target
         self._settings = settings
         self._folds = folds
         self.statements = Statements(settings.schema)
@@ -105,7 +105,7 @@ class Reads:
 
     async def _connect(self) -> asyncpg.Connection:
         return await connect(
-            self._target,
+            self.target,
             timeout_s=self._settings.connect_timeout_s,
             command_timeout_s=self._settings.command_timeout_s,
         )
