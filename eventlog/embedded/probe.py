@@ -8,6 +8,7 @@ socket: a startup message, then the server's answer up to ReadyForQuery or Error
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import struct
 from typing import NamedTuple
@@ -48,8 +49,8 @@ def probe(path: str, *, role: str, database: str, limit_s: float = 5.0) -> Answe
             connection.connect(path)
             connection.sendall(struct.pack(">ii", len(body) + 8, PROTOCOL) + body)
             answer = _read_answer(connection)
-            if answer.ready and not answer.sqlstate:
-                connection.sendall(_HEAD.pack(b"X", 4))  # Terminate, so that the log stays quiet
+            with contextlib.suppress(OSError):  # it has answered; this only keeps its log quiet
+                connection.sendall(_HEAD.pack(b"X", 4))  # Terminate
             return answer
     except OSError as error:
         return Answer(False, message=str(error))
