@@ -13,9 +13,13 @@ from typing import Any
 import msgspec
 
 from agentlog.archive import Table
-from agentlog.store import Store, open
+from agentlog.configuration import Configuration
+from agentlog.store import Opening, Store
 from eventlog.clock import SystemClock
+from eventlog.settings import Settings
 from replay.report import Finding
+
+SCHEMA = "agentlog_demo"
 
 COST_SQL = """
 select model, count(*) as responses, sum(input_tokens) as input, sum(output_tokens) as output,
@@ -68,12 +72,16 @@ async def demonstrate(
     """Run the demo in a data directory, made when missing.
 
     Args:
+        postgres: URL of a server of one's own; the demo then has a schema of its own in it,
+            SCHEMA. The environment is not looked at: a demo must not end up in somebody's log.
         tell: called with one line before each part.
         step: called with (what, done, total) while a part runs.
     """
     clock = SystemClock()
     tell(f"opening a store in {data}")
-    async with open(data, postgres=postgres, tenant="", progress=tell) as store:
+    settings = Settings() if postgres is None else Settings(schema=SCHEMA)
+    configuration = Configuration(data=data, postgres=postgres, tenant="", settings=settings)
+    async with Opening(configuration, migrate=True, tell=tell) as store:
         tell("importing the bundled transcripts: each event into Postgres and into the local segments")
         started = clock.monotonic()
         with as_file(files("agentlog") / "sample") as sample:

@@ -17,10 +17,10 @@ import msgspec
 
 from agentlog.configuration import Configuration, unknown_variables
 from agentlog.errors import AgentlogError
+from agentlog.store import server_of
 from eventlog.clock import Clock, SystemClock
 from eventlog.directory import NAME, DataDirectory
 from eventlog.embedded.binaries import find_binaries
-from eventlog.embedded.server import attach
 from eventlog.envelope import time_to_us
 from eventlog.io import SystemIo
 from eventlog.log import Log
@@ -65,16 +65,8 @@ async def examine(
     if embedded and not (configuration.data / NAME).exists():
         return  # looking must not make a log
     async with AsyncExitStack() as stack:
-        target = configuration.postgres
-        if target is None:
-            try:
-                server = await attach(configuration.data, clock=clock, progress=tell)
-            except AgentlogError as error:
-                yield _wrong("postgres", error)
-                return
-            stack.push_async_callback(server.close)
-            target = server.connection
         try:
+            target = await stack.enter_async_context(server_of(configuration, tell))
             async for check in check_postgres(target, configuration, clock):
                 yield check
         except (AgentlogError, asyncpg.PostgresError) as error:

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Generator, Iterable, Sequence
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Callable, Generator, Iterable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import msgspec
@@ -16,13 +16,13 @@ import msgspec
 from agentlog.archive import Archives
 from agentlog.configuration import Configuration, Postgres, configure
 from agentlog.conversation import Conversations
-from agentlog.errors import ProjectionMismatch, Refused, SchemaMismatch
+from agentlog.errors import BadInput, ProjectionMismatch, Refused, SchemaMismatch
 from agentlog.plan import Plans
 from agentlog.queue import Queue
 from agentlog.scope import Scope, TenantLog
 from agentlog.session import Sessions
 from eventlog.clock import SystemClock
-from eventlog.embedded.server import EmbeddedPostgres, attach
+from eventlog.embedded.server import attach
 from eventlog.io import SystemIo
 from eventlog.log import Log
 from eventlog.postgres import migrate as schema
@@ -33,7 +33,9 @@ from projections.archive import Archive
 from projections.catalog import INLINE, VIEWS_SQL
 from replay.imports.runner import import_paths
 from replay.imports.summary import ImportSummary, ReportProgress
+from replay.rebuild import rebuild
 from replay.report import Finding, Progress, RebuildReport
+from replay.verify import verify, verify_store
 
 FORMATS = ("auto", "claude-code")
 
@@ -141,10 +143,10 @@ class Store:
         """Import foreign transcripts: files, or directories with *.jsonl. Twice is once.
 
         Raises:
-            BadInput: none of the paths could be imported.
+            BadInput: an unknown format, or none of the paths could be imported.
         """
         if format not in FORMATS:
-            raise Refused(f"format {format!r} is not known", hint=f"use one of {', '.join(FORMATS)}")
+            raise BadInput(f"format {format!r} is not known", hint=f"use one of {', '.join(FORMATS)}")
         log = self._scope.log
         return await import_paths(
             log,
@@ -160,9 +162,7 @@ class Store:
         Raises Refused on a store that was opened for one tenant: findings name everybody's streams.
         """
         self._check_whole("verify")
-        from replay.verify import verify
-
-        return await verify(self._scope.log, self._archive, **_given(progress))
+        return await verify(self._scope.log, archive=self._archive, progress=progress)
 
     async def rebuild(
         self, projections: Sequence[str] = (), progress: Progress | None = None
@@ -172,10 +172,7 @@ class Store:
         Raises Refused on a store that was opened for one tenant.
         """
         self._check_whole("rebuild")
-        names = tuple(projections) or tuple(projection.name for projection in INLINE)
-        from replay.rebuild import rebuild
-
-        return await rebuild(self._scope.log, names, **_given(progress))
+        return await rebuild(self._scope.log, tuple(projections) or None, progress=progress)
 
     def _check_whole(self, what: str) -> None:
         if self._scope.tenant:
@@ -237,39 +234,60 @@ def open(
 
 
 async def _open(configuration: Configuration, migrate: bool | None, tell: Tell | None) -> Store:
-    data = configuration.data
-    say = tell or (lambda text: None)
-    async with AsyncExitStack() as stack:
-        target = configuration.postgres
-        if target is None:
-            server = await attach(data, clock=SystemClock(), progress=say)
-            stack.push_async_callback(server.close)
-            target = _target(server)
-        stale = await bring_up_to_date(
-            target, configuration.settings, migrate, embedded=configuration.postgres is None
-        )
-        log = await Log.open(
-            data,
+    say = tell or _nothing
+    settings = configuration.settings
+
+    async def open_log(target: Target) -> Log:
+        return await Log.open(
+            configuration.data,
             target,
             projections=INLINE,
             views_sql=(VIEWS_SQL,),
-            settings=configuration.settings,
+            settings=settings,
             progress=lambda position: say(f"copying from Postgres: position {position:,}"),
         )
-        stack.push_async_callback(log.close)
-        if stale:
-            say(f"rebuilding {', '.join(stale)}")
-            from replay.rebuild import rebuild
 
-            await rebuild(log, stale)
+    async with AsyncExitStack() as stack:
+        target = await stack.enter_async_context(server_of(configuration, say))
+        embedded = configuration.postgres is None
+        stale = await bring_up_to_date(target, settings, migrate, embedded=embedded)
+        if stale:
+            say(f"folding {', '.join(stale)} anew")
+            # Opened for this alone: a rebuild ends the epoch of writers that were open before it.
+            async with await open_log(target) as log:
+                await rebuild(log, stale)
+        log = await open_log(target)
+        stack.push_async_callback(log.close)
         archive = Archive(
-            log.directory.archive, lambda *range: log.segments.read(*range), str(log.directory.log_id)
+            log.directory.archive,
+            lambda after, until: log.segments.read(after, until),
+            str(log.directory.log_id),
         )
         return Store(log, configuration, archive, stack.pop_all())
 
 
-def _target(server: EmbeddedPostgres) -> Target:
-    return server.connection
+@asynccontextmanager
+async def server_of(configuration: Configuration, tell: Tell | None = None) -> AsyncIterator[Target]:
+    """Give the Postgres of a configuration; the embedded one is started, and let go of at the end.
+
+    Raises EmbeddedPostgresError.
+    """
+    if configuration.postgres is not None:
+        yield configuration.postgres
+        return
+    server = await attach(configuration.data, clock=SystemClock(), progress=tell or _nothing)
+    try:
+        yield server.connection
+    finally:
+        await server.close()
+
+
+async def verify_closed(configuration: Configuration, progress: Progress | None = None) -> list[Finding]:
+    """Verify a store that cannot be opened; see `replay.verify`. The archive is not looked at."""
+    async with server_of(configuration) as target:
+        return await verify_store(
+            configuration.data, target, settings=configuration.settings, progress=progress
+        )
 
 
 async def bring_up_to_date(
@@ -306,5 +324,5 @@ def _is_upgrade(mismatch: ProjectionMismatch, projections: Sequence[InlineProjec
     return all(int(version) <= ours.get(name, -1) for name, version in stored.items())
 
 
-def _given(progress: Progress | None) -> dict[str, Any]:
-    return {} if progress is None else {"progress": progress}
+def _nothing(text: str) -> None:
+    """Nobody listens."""

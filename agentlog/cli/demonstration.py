@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shlex
+import shutil
 import sys
 from pathlib import Path
 
@@ -25,8 +26,9 @@ def register(app: App) -> None:
 def demo(*, options: Options = NO_OPTIONS) -> int:
     """Import the bundled sample, ask the archive, replay and verify: the main job, once through.
 
-    Works in ./demo-data unless --data says otherwise (AGENTLOG_DATA is not used), with an embedded
-    Postgres unless --postgres does. Again is harmless.
+    Works in ./demo-data unless --data says otherwise, with an embedded Postgres unless --postgres
+    does (in a schema of its own, agentlog_demo). Variables AGENTLOG_… are not looked at. Again is
+    harmless.
     """
     return asyncio.run(_demo(options))
 
@@ -62,14 +64,21 @@ async def _demo(options: Options) -> int:
         for finding in done.findings:
             output.say(str(finding))
         output.say("Next:")
-        for command in next_commands(done.data, done.newest):
+        for command in next_commands(done.data, done.newest, options.postgres):
             output.say(f"  {command}")
     return FINE if done.verified else WRONG
 
 
-def next_commands(data: str, newest: list[str]) -> list[str]:
+def next_commands(data: str, newest: list[str], postgres: str | None) -> list[str]:
     """Return three commands worth trying on what the demo made."""
-    store = f"agentlog --data {shlex.quote(data)}"
+    from agentlog.configuration import shown
+    from agentlog.demo import SCHEMA
+
+    # Whoever runs it from a virtual environment that is not active has no `agentlog` on the path.
+    program = "agentlog" if shutil.which("agentlog") else f"{shlex.quote(sys.executable)} -m agentlog"
+    store = f"{program} --data {shlex.quote(data)}"
+    if postgres is not None:
+        store = f"AGENTLOG_SCHEMA={SCHEMA} {store} --postgres {shlex.quote(shown(postgres))}"
     session = shlex.quote(newest[0]) if newest else "SESSION"
     return [
         f"{store} sessions ls",

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
 
 from cyclopts import App
 
@@ -13,10 +10,6 @@ from agentlog.cli.options import NO_OPTIONS, Options
 from agentlog.cli.progress import progress
 from agentlog.cli.running import FINE, WRONG, check_exists, configured
 from agentlog.cli.show import Output
-
-if TYPE_CHECKING:
-    from agentlog.configuration import Configuration
-    from eventlog.postgres.connect import Target
 
 schema = App(name="schema", help="The database schema: bring it up to date, print it, compare it.")
 
@@ -74,46 +67,27 @@ def verify(*, options: Options = NO_OPTIONS) -> int:
 
 
 async def _verify(options: Options) -> int:
-    from agentlog.errors import AgentlogError
+    from agentlog.store import server_of
     from eventlog.postgres.connect import connect
-    from eventlog.postgres.migrate import check
-    from projections.catalog import INLINE
+    from eventlog.postgres.inspect import differences
+    from projections.catalog import INLINE, VIEWS_SQL
 
     configuration = configured(options)
     check_exists(configuration)
     output = Output(options.json)
     settings = configuration.settings
-    async with _target(configuration) as target:
-        connection = await connect(target, timeout_s=settings.connect_timeout_s, command_timeout_s=None)
-        try:
-            await check(connection, settings.schema, INLINE)
-            differences = []
-        except AgentlogError as error:
-            differences = [str(error)]
-        finally:
-            await connection.close()
-    if output.json:
-        output.document({"schema": settings.schema, "verified": not differences, "differences": differences})
-    else:
-        for difference in differences:
-            output.say(difference)
-        if not differences:
-            output.say(f"schema {settings.schema} is as this release makes it")
-    return WRONG if differences else FINE
-
-
-@asynccontextmanager
-async def _target(configuration: Configuration) -> AsyncIterator[Target]:
-    """Give the server of a configuration, started if it is the embedded one."""
-    from eventlog.clock import SystemClock
-    from eventlog.embedded.server import attach
-
-    if configuration.postgres is not None:
-        yield configuration.postgres
-        return
     with progress() as bars:
-        server = await attach(configuration.data, clock=SystemClock(), progress=bars.say)
-        try:
-            yield server.connection
-        finally:
-            await server.close()
+        async with server_of(configuration, bars.say) as target:
+            connection = await connect(target, timeout_s=settings.connect_timeout_s, command_timeout_s=None)
+            try:
+                found = await differences(connection, settings.schema, INLINE, (VIEWS_SQL,))
+            finally:
+                await connection.close()
+    if output.json:
+        output.document({"schema": settings.schema, "verified": not found, "differences": found})
+    else:
+        for difference in found:
+            output.say(difference)
+        if not found:
+            output.say(f"schema {settings.schema} is as this release makes it")
+    return WRONG if found else FINE

@@ -1,0 +1,101 @@
+"""Generations, and questions to the archive."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+
+import pytest
+
+from agentlog.archive import decide_new_generation
+from agentlog.errors import BadInput, NotFound
+from eventlog.events import GenerationStarted
+from projections.conversation import Conversation
+from projections.generations import Generation
+from projections.session import Session
+
+
+async def fill(store, count=5, key="main"):
+    for n in range(count):
+        await store.conversation.append(
+            key, {"role": "user", "content": f"message {n}"}, usage={"output_tokens": n}, model="m"
+        )
+
+
+def test_a_generation_has_the_next_number_and_begins_after_what_was_said():
+    """Numbers are never used twice; the archive's order hangs on them."""
+    started = decide_new_generation("k", "new", Session(), Conversation(7), Generation(2, 3))
+
+    assert started == [GenerationStarted(3, 7, "new")]
+    assert decide_new_generation("k", None, Session(), None, None) == [GenerationStarted(1, 0)]
+    with pytest.raises(NotFound):
+        decide_new_generation("k", None, None, None, None)
+
+
+async def test_generations_started_at_once_all_get_a_number_of_their_own(store):
+    """Also when several ask at the same moment."""
+    await fill(store, 1)
+
+    numbers = await asyncio.gather(*(store.archive.new_generation("main") for _ in range(8)))
+
+    assert sorted(numbers) == list(range(1, 9))
+    assert (await store.sessions.get("main")).generation == 8
+
+
+@pytest.mark.parametrize("built", [0, 3, 6])
+async def test_an_answer_is_never_stale(store, built):
+    """Whatever part of it is in Parquet files already."""
+    await fill(store, 3)
+    if built == 3:
+        await store.archive.build()
+    await store.archive.new_generation("main")
+    await fill(store, 2)
+    if built == 6:
+        await store.archive.build()
+    await fill(store, 1, "other")
+
+    assert [row["messages"] for row in store.archive.stat("main").dicts()] == [3, 2]
+    texts = [row["text"] for row in store.archive.tail("main", 3).dicts()]
+    assert texts == ["message 2", "message 0", "message 1"]
+    assert [row["text"] for row in store.archive.head("main", 1).dicts()] == ["message 0"]
+    assert [row["text"] for row in store.archive.seq("main", 0, 9, generation=1).dicts()] == texts[1:]
+    assert len(store.archive.seq("main", 2)) == 1
+    assert len(store.archive.grep("message [01]")) == 5
+    assert len(store.archive.grep("message 0", "other")) == 1
+    assert store.archive.sql("select model, sum(output_tokens) from usage group by all").rows == [("m", 4)]
+
+
+async def test_questions_about_nobody_and_questions_that_are_none_are_refused(store):
+    """With words; the archive cannot be changed through them."""
+    await fill(store, 1)
+    for ask in (store.archive.stat, store.archive.head, store.archive.tail):
+        with pytest.raises(NotFound):
+            ask("nobody")
+    for query in (
+        "drop table messages",
+        "select 1; select 2",
+        "selec",
+        "copy messages to 'x'",
+        "from nowhere",
+    ):
+        with pytest.raises(BadInput):
+            store.archive.sql(query)
+    for first, last in ((-1, 3), (3, 1)):
+        with pytest.raises(BadInput):
+            store.archive.seq("main", first, last)
+
+
+async def test_a_table_is_rows_dicts_and_a_data_frame_where_pandas_is(store):
+    """The three ways people go on with an answer."""
+    await fill(store, 2)
+
+    table = store.archive.sql("select seq, text from messages order by seq")
+
+    assert list(table) == table.rows == [(0, "message 0"), (1, "message 1")]
+    assert table.columns == ("seq", "text")
+    assert table.dicts()[1] == {"seq": 1, "text": "message 1"}
+    if importlib.util.find_spec("pandas"):
+        assert table.df()["text"].tolist() == ["message 0", "message 1"]
+    else:
+        with pytest.raises(BadInput, match="pandas"):
+            table.df()
