@@ -111,7 +111,7 @@ class Examination:
 
 async def examine(place: Place, tell: Progress) -> Examination:
     """Read every byte of the segments, then compare every event of both copies."""
-    findings, segments_end = await asyncio.to_thread(_verify_segments, place, tell)
+    findings, segments_end = await asyncio.to_thread(verify_place, place, tell)
     examination = Examination(place, findings, segments_end)
     postgres_end = 0
     if await place.reads.fetch("SELECT WHERE to_regclass($1) IS NOT NULL", f"{place.settings.schema}.events"):
@@ -125,7 +125,7 @@ async def examine(place: Place, tell: Progress) -> Examination:
     return examination
 
 
-def _verify_segments(place: Place, tell: Progress) -> tuple[list[SegmentFinding], int]:
+def verify_place(place: Place, tell: Progress) -> tuple[list[SegmentFinding], int]:
     """Return what is wrong with the segments, and where they end as far as that can be told."""
     if place.log_id is None or not place.io.exists(place.segments.path):
         return [], 0

@@ -75,6 +75,35 @@ class RebuildReport(msgspec.Struct, frozen=True, kw_only=True):
     gate_seconds: float = 0.0
 
 
+class RestoreReport(msgspec.Struct, frozen=True, kw_only=True):
+    """What a restore did: how many events the copy has now, and how long it took."""
+
+    events: int
+    seconds: float
+
+
+class RepairReport(msgspec.Struct, frozen=True, kw_only=True):
+    """What a repair did.
+
+    Attributes:
+        found: what was wrong before.
+        rows: positions whose rows in Postgres were written anew from the segments.
+        blocks: positions (first, last) of blocks that were mended in their place, byte for byte.
+        rewritten_from: position from which the segments were written anew from Postgres, or None.
+        tables: projection tables in which rows were put right.
+        kept: files in quarantine/ with what was replaced.
+        left: what is wrong still, found by verifying again; empty when all is well.
+    """
+
+    found: list[Finding]
+    rows: list[int] = []
+    blocks: list[tuple[int, int]] = []
+    rewritten_from: int | None = None
+    tables: list[str] = []
+    kept: list[str] = []
+    left: list[Finding] = []
+
+
 def positions(first: int, last: int | None) -> str:
     """Return a range of positions in words: `position 7`, `positions 7 to 9`, `positions from 7 on`."""
     if last is None:

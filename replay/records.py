@@ -1,0 +1,82 @@
+"""Events from their lines back into rows of Postgres, by COPY: for restore and repair.
+
+The bytes of `data` and `meta` are those of the line; whether `data` is stored compressed is no part
+of the event. No transaction begins or ends here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import asyncpg
+import zstandard
+
+from eventlog.envelope import Event, StreamId, time_to_us
+from eventlog.settings import Settings
+
+_COLUMNS = (
+    "position", "stream_id", "version", "type", "schema", "id", "time", "occurred_at",
+    "encoding", "compressed", "data", "meta", "hash", "chain",
+)  # fmt: skip
+_POSTGRES_EPOCH_US = time_to_us("2000-01-01T00:00:00Z")
+
+Record = tuple[Any, ...]
+
+
+class RecordMaker:
+    """Makes records of events. For use in one thread at a time."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._compress_min_bytes = settings.compress_min_bytes
+        self._compress = zstandard.ZstdCompressor(level=settings.zstd_level).compress
+
+    def record(self, event: Event, stream_id: int, hash: bytes, chain: bytes | None) -> Record:
+        """Return the row of an event; `chain` is kept in the last row of a batch."""
+        data, compressed = bytes(event.data), False
+        if len(data) >= self._compress_min_bytes:
+            smaller = self._compress(data)
+            if len(smaller) < len(data):
+                data, compressed = smaller, True
+        return (
+            event.position, stream_id, event.version, event.type, event.schema, event.id, event.time,
+            event.occurred_at, event.encoding, compressed, data, bytes(event.meta), hash, chain,
+        )  # fmt: skip
+
+
+async def prepare(connection: asyncpg.Connection) -> None:
+    """Let a connection take times as they stand on a line: to the microsecond, in any year."""
+    # asyncpg sends the first and the last moment of datetime as infinities, which are no times.
+    await connection.set_type_codec(
+        "timestamptz",
+        schema="pg_catalog",
+        format="tuple",
+        encoder=lambda time: (time_to_us(time) - _POSTGRES_EPOCH_US,),
+        decoder=lambda value: value[0] + _POSTGRES_EPOCH_US,
+    )
+
+
+async def copy_events(connection: asyncpg.Connection, schema: str, records: Sequence[Record]) -> None:
+    """Add rows to `events`. Their positions must be free."""
+    await connection.copy_records_to_table(
+        "events", schema_name=schema, columns=_COLUMNS, records=records, timeout=None
+    )
+
+
+async def copy_streams(
+    connection: asyncpg.Connection, schema: str, streams: Iterable[tuple[int, StreamId, int]]
+) -> None:
+    """Add rows to `streams`, each (id, identity, version), and let new ids begin behind them."""
+    records = [(id, *stream, version) for id, stream, version in streams]
+    if records:
+        await connection.copy_records_to_table(
+            "streams",
+            schema_name=schema,
+            columns=("id", "tenant", "kind", "key", "version"),
+            records=records,
+            timeout=None,
+        )
+    await connection.execute(
+        f"SELECT setval(pg_get_serial_sequence('{schema}.streams', 'id'),"
+        f" greatest(1, (SELECT coalesce(max(id), 1) FROM {schema}.streams)))"
+    )

@@ -1,0 +1,214 @@
+"""Make one copy of the log from the other: Postgres from the segments, the segments from Postgres.
+
+Both give byte for byte the same lines. Nothing that exists is overwritten: the target must be empty.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+
+import asyncpg
+import msgspec
+
+from eventlog.clock import SystemClock
+from eventlog.directory import DataDirectory
+from eventlog.envelope import CHAIN_START, Event, StreamId, decode_lines, unplaced
+from eventlog.errors import BadInput, Damaged
+from eventlog.io import SystemIo
+from eventlog.mirror import Mirror
+from eventlog.postgres.connect import Target, connect
+from eventlog.postgres.migrate import migrate
+from eventlog.postgres.reads import Reads
+from eventlog.postgres.sql import gate_key
+from eventlog.projection import InlineProjection
+from eventlog.segment.store import SegmentStore
+from eventlog.settings import Settings
+from projections.catalog import INLINE, VIEWS_SQL
+from replay.blocks import ReadBlock, readable_blocks
+from replay.examine import verify_place
+from replay.fold_all import FoldAll
+from replay.place import COMMAND_TIMEOUT_S, Place, open_place
+from replay.records import Record, RecordMaker, copy_events, copy_streams, prepare
+from replay.report import Progress, RestoreReport, no_progress, positions
+from replay.statements import filled
+from replay.tables import write_rows
+
+BLOCKS_AT_ONCE = 32
+
+
+async def restore_postgres(
+    data: Path,
+    postgres: Target,
+    *,
+    projections: Sequence[InlineProjection] = INLINE,
+    views_sql: Sequence[str] = (VIEWS_SQL,),
+    settings: Settings | None = None,
+    progress: Progress | None = None,
+) -> RestoreReport:
+    """Fill an empty schema (made when missing) from the segments, in one transaction.
+
+    Events, streams, head with the same log id and chain, projections. Idempotency keys are not in
+    the segments and begin anew. The epoch grows, so that a writer of before opens again.
+
+    Args:
+        progress: called with ("segments" or "restore", position, last position).
+    Raises:
+        BadInput: the schema holds events, or there is no data directory.
+        Damaged: the segments are; nothing was restored.
+    """
+    place = open_place(data, postgres, projections, views_sql, settings)
+    tell, started = progress or no_progress, place.clock.monotonic()
+    await place.reads.close()
+    if place.log_id is None:
+        raise BadInput(f"{data} never belonged to a log", hint="there is nothing to restore from")
+    await asyncio.to_thread(_cut_torn_tail, place)
+    findings, end = await asyncio.to_thread(verify_place, place, tell)
+    if findings:
+        first, last = findings[0].first_position, findings[0].last_position
+        raise Damaged(
+            f"the segments are damaged, {positions(first, last)}: {findings[0].problem}",
+            hint="restore needs whole segments; nothing was changed",
+            first_position=first,
+            last_position=last,
+            where=findings[0].where,
+        )
+    connection = await connect(postgres, timeout_s=place.settings.connect_timeout_s, command_timeout_s=None)
+    try:
+        schema = place.settings.schema
+        await migrate(connection, schema, projections, views_sql)
+        async with connection.transaction():
+            await connection.execute("SELECT pg_advisory_xact_lock($1)", gate_key(schema))
+            position = await connection.fetchval(filled("head_position", schema=schema))
+            rows = await connection.fetchval(filled("last_row", schema=schema))
+            if position or rows:
+                raise BadInput(
+                    f"schema {schema!r} holds events up to position {max(position, rows)}",
+                    hint="restore into an empty schema, or run `agentlog repair`",
+                )
+            await prepare(connection)
+            await _Restore(place, connection, end, tell).run()
+    finally:
+        await connection.close()
+    return RestoreReport(events=end, seconds=place.clock.monotonic() - started)
+
+
+def _cut_torn_tail(place: Place) -> None:
+    """Cut bytes that nobody was promised, as opening the log does; refuse what is damaged."""
+    open_segments(place.directory, place.settings).close()
+
+
+class _Restore:
+    """One restore of Postgres, inside of its transaction."""
+
+    def __init__(self, place: Place, connection: asyncpg.Connection, end: int, tell: Progress) -> None:
+        self._place = place
+        self._connection = connection
+        self._end = end
+        self._tell = tell
+        self._fold = FoldAll(place.projections)
+        self._ids: dict[StreamId, int] = {}
+        self._maker = RecordMaker(place.settings)
+        self._chain = CHAIN_START
+        self._last: Event | None = None
+
+    async def run(self) -> None:
+        schema = self._place.settings.schema
+        log_id = self._place.log_id
+        assert log_id is not None
+        blocks = readable_blocks(self._place.io, self._place.segments, log_id, self._end)
+        while records := await asyncio.to_thread(self._records, blocks):
+            await copy_events(self._connection, schema, records)
+            self._tell("restore", self._fold.position, self._end)
+        # Invariant: what verify saw is what was copied.
+        assert self._fold.position == self._end
+        streams = self._fold.streams.items()
+        await copy_streams(
+            self._connection,
+            schema,
+            ((self._ids[stream], stream, folded.version) for stream, folded in streams),
+        )
+        for projection in self._place.projections:
+            everything = {id for stream, id in self._ids.items() if stream.kind == projection.kind}
+            await write_rows(self._connection, schema, self._fold, projection, self._ids, everything)
+        time = self._last.time if self._last is not None else "1970-01-01T00:00:00Z"
+        await self._connection.execute(
+            filled("set_head", schema=schema), log_id, self._end, time, self._chain
+        )
+
+    def _records(self, blocks: Iterator[ReadBlock]) -> list[Record]:
+        """Return the records of some blocks; in a thread."""
+        records: list[Record] = []
+        for block in islice(blocks, BLOCKS_AT_ONCE):
+            events = decode_lines(b"".join(block.lines))
+            assert block.header.chain_before == self._chain, "the segments were verified"
+            self._chain = block.header.chain_after
+            for event in events:
+                new = unplaced(event)
+                id = self._ids.setdefault(new.stream, len(self._ids) + 1)
+                chain = self._chain if event is events[-1] else None
+                records.append(self._maker.record(event, id, new.hash, chain))
+            self._fold.add(events)
+            self._last = events[-1]
+        return records
+
+
+async def restore_segments(
+    data: Path, postgres: Target, *, settings: Settings | None = None, progress: Progress | None = None
+) -> RestoreReport:
+    """Write the segments of an empty data directory from Postgres.
+
+    An interrupted restore goes on where it stopped, or whenever the log is opened.
+
+    Args:
+        progress: called with ("restore", position, last position).
+    Raises:
+        BadInput: the directory has segments already.
+        CopiesDisagree: the directory belongs to another log.
+        Damaged: Postgres is; what stands before that was written.
+    """
+    io, clock, settings = SystemIo(), SystemClock(), settings or Settings()
+    tell, started = progress or no_progress, clock.monotonic()
+    directory = DataDirectory(data, io)
+    if any(directory.segments.glob("*.ndjson.zst")):
+        raise BadInput(
+            f"{directory.segments} holds segments",
+            hint="open the log, which copies what they lack; or run `agentlog repair`",
+        )
+    reads = Reads(postgres, msgspec.structs.replace(settings, command_timeout_s=COMMAND_TIMEOUT_S), {})
+    try:
+        head = await reads.head()
+        directory.belongs_to(head["log_id"])
+        await forget_witness(directory, reads, 0)
+        await copy_missing(directory, reads, settings, head["position"], tell)
+    finally:
+        await reads.close()
+    return RestoreReport(events=head["position"], seconds=clock.monotonic() - started)
+
+
+async def forget_witness(directory: DataDirectory, reads: Reads, position: int) -> None:
+    """Let Postgres know how far this directory is synced, when that is less than it was."""
+    await reads.fetch(reads.statements.register_mirror, directory.id, str(directory.segments))
+    await reads.fetch(filled("lower_mirror", schema=reads.statements.schema), directory.id, position)
+
+
+async def copy_missing(
+    directory: DataDirectory, reads: Reads, settings: Settings, until: int, tell: Progress
+) -> None:
+    """Append to the segments what they lack up to a position, from Postgres, checked and synced."""
+    mirror = await asyncio.to_thread(Mirror, lambda: open_segments(directory, settings), reads)
+    try:
+        await mirror.catch_up(until, lambda position: tell("restore", position, until))
+    finally:
+        await mirror.close()
+
+
+def open_segments(directory: DataDirectory, settings: Settings) -> SegmentStore:
+    """Open the segments of a directory that belongs to a log."""
+    log_id = directory.log_id
+    assert log_id is not None
+    return SegmentStore.open(
+        str(directory.segments), log_id=log_id, io=SystemIo(), clock=SystemClock(), settings=settings
+    )
