@@ -162,7 +162,6 @@ def _open_newest(
         cuts: tuple[Cut, ...] = ()
         if verdict.torn:
             cuts = (cut_tail(io, directory, fd, path, findings),)
-        io.fdatasync(fd)
     except BaseException:
         io.close(fd)
         raise

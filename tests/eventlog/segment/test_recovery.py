@@ -127,26 +127,28 @@ def test_a_later_promise_makes_it_damage_with_the_positions() -> None:
         assert not io.exists("/data/quarantine")
 
 
-FORGED: list[dict[str, Any]] = [
-    {"salt": bytes(16)},
-    {"offset": 257},
-    {"first_position": 4},
-    {"link": 7},
-    {"chain_before": b"x" * 32},
+FORGED: list[tuple[str, Any, str]] = [
+    ("salt", bytes(16), "another file or place"),
+    ("offset", 9999, "another file or place"),
+    ("first_position", 4, "begins at position 4, not at 3"),
+    ("link", 7, "does not follow"),
+    ("chain_before", b"x" * 32, "chain"),
 ]
 
 
-@pytest.mark.parametrize("change", FORGED, ids=[next(iter(change)) for change in FORGED])
-def test_a_block_that_belongs_elsewhere_does_not_join(change: dict[str, Any]) -> None:
+@pytest.mark.parametrize(("field", "value", "problem"), FORGED)
+def test_a_block_that_belongs_elsewhere_does_not_join(field: str, value: Any, problem: str) -> None:
     """A ghost of an earlier life of the file, a misdirected write: whole in itself, CRC right."""
     files = unmarked(History().commit_many(6), [2, 2, 2])
     content = files[FIRST]
     second = 256 + 160 + int.from_bytes(content[316:320], "little")
     header = decode_block_header(content[second:])
-    forged = encode_block_header(header._replace(**change))
+    forged = encode_block_header(header._replace(**{field: value}))
     files[FIRST] = content[:second] + forged + content[second + 160 : header.end]
     store = open_store(machine(files))
-    assert store.recovery.cuts[0].offset == second
+    (cut,) = store.recovery.cuts
+    assert cut.offset == second
+    assert problem in cut.problem
     assert store.head_position == 2
 
 
