@@ -1,18 +1,14 @@
 """The archive of a store: start generations, ask DuckDB, build the Parquet files. Holds no SQL of its own.
 
-Questions are answered from this host's copy of the log: Parquet files and what came after them. They
-block; in an event loop that must go on meanwhile, use `asyncio.to_thread(store.archive.sql, …)`.
+Questions are answered from this host's copy of the log: Parquet files and what came after them.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterator
 from importlib import import_module
-from typing import Any
-
-import msgspec
+from typing import Any, NamedTuple
 
 from agentlog.errors import NotFound
 from agentlog.scope import Scope
@@ -27,23 +23,52 @@ from projections.session import Session
 GENERATION_MAX = 2**31 - 1
 
 
-class Table(msgspec.Struct, frozen=True):
-    """The answer to a question, read whole.
-
-    Attributes:
-        columns: names; types: DuckDB's types, as text.
-        rows: tuples; times have a time zone, decimals are Decimal.
-    """
+class Found(NamedTuple):
+    """What a question found, read whole."""
 
     columns: tuple[str, ...]
     types: tuple[str, ...]
     rows: list[tuple[Any, ...]]
+
+
+class Answer:
+    """The answer to a question. Asked when it is awaited (in a thread), or else when first looked at.
+
+        rows = (await store.archive.sql("…")).rows     # others go on meanwhile
+        frame = store.archive.sql("…").df()            # quick to write; blocks
+
+    Errors of the question come then as well.
+    """
+
+    def __init__(self, ask: Callable[[], Found]) -> None:
+        self._ask = ask
+        self._found: Found | None = None
+
+    def __await__(self) -> Generator[Any, None, Answer]:
+        if self._found is None:
+            self._found = yield from asyncio.to_thread(self._ask).__await__()
+        return self
 
     def __iter__(self) -> Iterator[tuple[Any, ...]]:
         return iter(self.rows)
 
     def __len__(self) -> int:
         return len(self.rows)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Names."""
+        return self._look().columns
+
+    @property
+    def types(self) -> tuple[str, ...]:
+        """DuckDB's types, as text."""
+        return self._look().types
+
+    @property
+    def rows(self) -> list[tuple[Any, ...]]:
+        """Tuples. Times have a time zone, decimals are Decimal."""
+        return self._look().rows
 
     def dicts(self) -> list[dict[str, Any]]:
         """The rows by column name."""
@@ -58,6 +83,11 @@ class Table(msgspec.Struct, frozen=True):
                 "df() needs pandas, which is not installed", hint="pip install pandas, or use .rows"
             ) from error
         return pandas.DataFrame(self.rows, columns=list(self.columns))
+
+    def _look(self) -> Found:
+        if self._found is None:
+            self._found = self._ask()
+        return self._found
 
 
 def decide_new_generation(
@@ -102,7 +132,7 @@ class Archives:
         await self._scope.decide(stream, ["sessions", "conversations", "generations"], decide, meta=meta)
         return started[0].generation
 
-    def sql(self, query: str, *, timeout_s: float | None = None, tenant: str | None = None) -> Table:
+    def sql(self, query: str, *, timeout_s: float | None = None, tenant: str | None = None) -> Answer:
         """Run one SELECT over `events`, `messages`, `sessions` and `usage`, read-only.
 
         Args:
@@ -112,47 +142,41 @@ class Archives:
             BadInput: it is no such SELECT, or DuckDB refuses it.
         """
         seen = self._scope.owner(tenant) if tenant is not None else self._scope.tenant or None
-        with self._connection(seen, timeout_s) as connection:
-            return _read(connection.sql(query))
+        return self._question(lambda it: it.sql(query), seen, timeout_s)
 
-    def stat(self, key: str, *, tenant: str | None = None) -> Table:
-        """Return messages, places, times and bytes of text per generation of a session. Raises NotFound."""
+    def stat(self, key: str, *, tenant: str | None = None) -> Answer:
+        """Count messages, places, times and bytes of text per generation of a session. Raises NotFound."""
         owner = self._scope.owner(tenant)
-        with self._connection(owner) as connection:
-            return _known(key, _read(connection.stat(key, owner)))
+        return self._question(lambda it: it.stat(key, owner), owner, known=key)
 
-    def head(self, key: str, count: int = 10, *, tenant: str | None = None) -> Table:
-        """Return a session's first messages, over all generations. Raises NotFound."""
+    def head(self, key: str, count: int = 10, *, tenant: str | None = None) -> Answer:
+        """A session's first messages, over all generations. Raises NotFound."""
         owner = self._scope.owner(tenant)
-        with self._connection(owner) as connection:
-            return _known(key, _read(connection.head(key, count, owner)))
+        return self._question(lambda it: it.head(key, count, owner), owner, known=key)
 
-    def tail(self, key: str, count: int = 10, *, tenant: str | None = None) -> Table:
-        """Return a session's last messages, over all generations, oldest first. Raises NotFound."""
+    def tail(self, key: str, count: int = 10, *, tenant: str | None = None) -> Answer:
+        """A session's last messages, over all generations, oldest first. Raises NotFound."""
         owner = self._scope.owner(tenant)
-        with self._connection(owner) as connection:
-            return _known(key, _read(connection.tail(key, count, owner)))
+        return self._question(lambda it: it.tail(key, count, owner), owner, known=key)
 
     def seq(
         self, key: str, first: int, last: int | None = None, *, generation: int = 0, tenant: str | None = None
-    ) -> Table:
-        """Return messages `first` to `last` (without it: that one) of a generation; the first is 0."""
+    ) -> Answer:
+        """Messages `first` to `last` (without it: that one) of a generation; the first is 0."""
         owner = self._scope.owner(tenant)
         end = first if last is None else last
         if not (0 <= first <= end and 0 <= generation <= GENERATION_MAX):
             raise BadInput(
                 f"messages {first} to {end} of generation {generation} cannot be", hint="count from 0"
             )
-        with self._connection(owner) as connection:
-            return _read(connection.seq(key, generation, first, end, owner))
+        return self._question(lambda it: it.seq(key, generation, first, end, owner), owner)
 
     def grep(
         self, pattern: str, key: str | None = None, *, limit: int = 100, tenant: str | None = None
-    ) -> Table:
-        """Return messages in which a regular expression (RE2) is found, in one session or in all."""
+    ) -> Answer:
+        """Messages in which a regular expression (RE2) is found, in one session or in all."""
         owner = self._scope.owner(tenant)
-        with self._connection(owner) as connection:
-            return _read(connection.grep(pattern, owner, key, limit))
+        return self._question(lambda it: it.grep(pattern, owner, key, limit), owner)
 
     async def build(self, progress: Callable[[int, int], None] | None = None) -> int:
         """Write Parquet files for all this host has; return the position they reach.
@@ -163,18 +187,24 @@ class Archives:
         until = self._scope.log.segments.durable_position
         return await asyncio.to_thread(self._archive.build, until, progress)
 
-    @contextmanager
-    def _connection(self, tenant: str | None, timeout_s: float | None = None) -> Iterator[parquet.Connection]:
-        head = self._scope.log.segments.durable_position
-        with self._archive.connect(head, tenant=tenant, timeout_s=timeout_s) as connection:
-            yield connection
+    def _question(
+        self,
+        ask: Callable[[parquet.Connection], parquet.Result],
+        tenant: str | None,
+        timeout_s: float | None = None,
+        known: str | None = None,
+    ) -> Answer:
+        """Return the answer, not asked for yet. `known`: a session that must have a message."""
 
+        def find() -> Found:
+            head = self._scope.log.segments.durable_position
+            with self._archive.connect(head, tenant=tenant, timeout_s=timeout_s) as connection:
+                result = ask(connection)
+                found = Found(result.columns, result.types, result.rows())
+            if known is not None and not found.rows:
+                raise NotFound(
+                    f"the archive has no message of session {known!r}", hint="check key and tenant", key=known
+                )
+            return found
 
-def _read(result: parquet.Result) -> Table:
-    return Table(result.columns, result.types, result.rows())
-
-
-def _known(key: str, table: Table) -> Table:
-    if not table.rows:
-        raise NotFound(f"the archive has no message of session {key!r}", hint="check key and tenant", key=key)
-    return table
+        return Answer(find)

@@ -12,7 +12,6 @@ from typing import Any
 
 import msgspec
 
-from agentlog.archive import Table
 from agentlog.configuration import Configuration
 from agentlog.store import Opening, Store
 from eventlog.clock import SystemClock
@@ -90,7 +89,7 @@ async def demonstrate(
             )
         import_s = clock.monotonic() - started
         tell("asking the archive: DuckDB over the whole log")
-        usage = store.archive.sql(COST_SQL)
+        usage = await store.archive.sql(COST_SQL)
         tell("replaying: the whole log folded beside the live tables, and compared with them")
         report = await store.rebuild(progress=step)
         tell("verifying: both copies, the hash chain, the projections, the archive")
@@ -107,7 +106,7 @@ async def demonstrate(
             import_events_per_s=_rate(summary.events_new, import_s),
             replay_events_per_s=_rate(report.events, report.seconds),
             replay_differences=len(report.differences),
-            usage=_plain(usage),
+            usage=usage.dicts(),
             newest=await _newest(store),
             findings=findings,
         )
@@ -115,10 +114,6 @@ async def demonstrate(
 
 async def _newest(store: Store) -> list[str]:
     return [session.key for session in await store.sessions.list(limit=1)]
-
-
-def _plain(table: Table) -> list[dict[str, Any]]:
-    return table.dicts()
 
 
 def _rate(events: int, seconds: float) -> int:

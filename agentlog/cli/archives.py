@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, Parameter
 
@@ -12,7 +12,7 @@ from agentlog.cli.running import FINE, with_store
 from agentlog.cli.show import Output
 
 if TYPE_CHECKING:
-    from agentlog.archive import Table
+    from agentlog.archive import Answer
     from agentlog.store import Store
 
 # Of a message row, what a person reads; --json gives every column.
@@ -35,7 +35,7 @@ def stat(session: str, /, *, options: Options = NO_OPTIONS) -> int:
     """Count a session's messages per generation, with places, times and bytes of text."""
 
     async def work(store: Store, output: Output, progress: Progress) -> int:
-        table = store.archive.stat(session)
+        table = await store.archive.stat(session)
         output.table(table.columns, table.rows)
         return FINE
 
@@ -53,7 +53,7 @@ def head(session: str, /, *, count: Count = 10, options: Options = NO_OPTIONS) -
     """
 
     async def work(store: Store, output: Output, progress: Progress) -> int:
-        return show_messages(store.archive.head(session, count), output)
+        return show_messages(await store.archive.head(session, count), output)
 
     return with_store(options, work)
 
@@ -69,7 +69,7 @@ def tail(session: str, /, *, count: Count = 10, options: Options = NO_OPTIONS) -
     """
 
     async def work(store: Store, output: Output, progress: Progress) -> int:
-        return show_messages(store.archive.tail(session, count), output)
+        return show_messages(await store.archive.tail(session, count), output)
 
     return with_store(options, work)
 
@@ -97,7 +97,7 @@ def seq(
     """
 
     async def work(store: Store, output: Output, progress: Progress) -> int:
-        return show_messages(store.archive.seq(session, first, last, generation=generation), output)
+        return show_messages(await store.archive.seq(session, first, last, generation=generation), output)
 
     return with_store(options, work)
 
@@ -124,7 +124,7 @@ def grep(
     """
 
     async def work(store: Store, output: Output, progress: Progress) -> int:
-        table = store.archive.grep(pattern, session, limit=limit)
+        table = await store.archive.grep(pattern, session, limit=limit)
         output.table(table.columns, table.rows)
         return FINE
 
@@ -163,25 +163,33 @@ def sql(
     """
 
     async def work(store: Store, output: Output, progress: Progress) -> int:
-        table = store.archive.sql(query, timeout_s=timeout)
+        table = await store.archive.sql(query, timeout_s=timeout)
         output.table(table.columns, table.rows)
         return FINE
 
     return with_store(options, work)
 
 
-def show_messages(table: Table, output: Output) -> int:
-    """Show rows of messages: shortened for people, whole otherwise."""
-    if output.json:
-        output.table(table.columns, table.rows)
+def show_messages(answer: Answer, output: Output) -> int:
+    """Show messages: what was said, shortened, for people; every column for programs."""
+    if not output.people:
+        output.table(answer.columns if output.json else SHOWN, _chosen(answer, output))
         return FINE
-    places = [table.columns.index(name) for name in SHOWN]
-    rows = [[_short(row[place], output.people) for place in places] for row in table.rows]
-    output.table(SHOWN, rows)
+    rows = []
+    for row in answer.dicts():
+        said = [row["text"], row["tool_input"], row["tool_result"]]
+        rows.append(
+            (row["generation"], row["seq"], row["role"], row["tool"], _short("\n".join(filter(None, said))))
+        )
+    output.table(("generation", "seq", "role", "tool", "said"), rows)
     return FINE
 
 
-def _short(value: object, people: bool) -> object:
-    if people and isinstance(value, str) and len(value) > TEXT_CHARACTERS_MAX:
-        return value[:TEXT_CHARACTERS_MAX] + "…"
-    return value
+def _chosen(answer: Answer, output: Output) -> list[tuple[Any, ...]]:
+    if output.json:
+        return answer.rows
+    return [tuple(row[name] for name in SHOWN) for row in answer.dicts()]
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= TEXT_CHARACTERS_MAX else text[:TEXT_CHARACTERS_MAX] + "…"

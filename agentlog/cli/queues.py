@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from agentlog.store import Store
 
 COLUMNS = ("id", "session", "status", "priority", "worker", "attempts", "enqueued_time", "last_time")
+# A terminal has room for fewer.
+COLUMNS_FOR_PEOPLE = ("id", "session", "status", "worker", "enqueued_time")
 
 queue = App(name="queue", help="Items that wait for a session: list, enqueue, claim, complete, cancel.")
 
@@ -49,7 +51,8 @@ def ls(
 
     async def work(store: Store, output: Output, progress: Progress) -> int:
         items = await store.queue.list(session=session, status=status, limit=limit, after=after)
-        output.table(COLUMNS, [[getattr(item, name) for name in COLUMNS] for item in items])
+        columns = COLUMNS_FOR_PEOPLE if output.people else COLUMNS
+        output.table(columns, [[getattr(item, name) for name in columns] for item in items])
         return FINE
 
     return with_store(options, work)

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from agentlog.store import Store
 
 COLUMNS = ("session", "state", "title", "model", "generation", "messages", "output_tokens", "last_time")
+# A terminal has room for fewer.
+COLUMNS_FOR_PEOPLE = ("session", "title", "state", "messages", "last_time")
 
 sessions = App(name="sessions", help="Sessions as they stand: list, look at one, read its window.")
 
@@ -58,7 +60,11 @@ def ls(
             (s.key, s.state, s.title, s.model, s.generation, s.message_count, s.output_tokens, s.last_time)
             for s in found
         ]
-        output.table(COLUMNS, rows)
+        if output.people:
+            places = [COLUMNS.index(name) for name in COLUMNS_FOR_PEOPLE]
+            output.table(COLUMNS_FOR_PEOPLE, [[row[place] for place in places] for row in rows])
+        else:
+            output.table(COLUMNS, rows)
         return FINE
 
     return with_store(options, work)

@@ -22,6 +22,8 @@ _IN_TEXT = re.compile(f"[{_HIDDEN}]")
 _IN_LINE = re.compile(f"[\t\n{_HIDDEN}]")
 # Inside of JSON these are legal, stand in strings only, and are none the less obeyed by terminals.
 _IN_JSON = re.compile("[\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
+COLUMN_CHARACTERS_MIN = 8
+SHORT_CHARACTERS_MAX = 20
 _SHORT = {"\t": "\\t", "\n": "\\n", "\r": "\\r"}
 
 
@@ -126,21 +128,32 @@ class Output:
         from rich.table import Table
         from rich.text import Text
 
+        console = Console(highlight=False, markup=False, emoji=False)
+        if len(columns) * COLUMN_CHARACTERS_MIN > console.width:
+            # Too many columns to be read side by side: one below the other.
+            for number, row in enumerate(rows, 1):
+                pairs: list[Sequence[Any]] = list(zip(columns, row, strict=True))
+                self._rich_table((), pairs, title or f"{number} of {len(rows)}")
+            return
         table = Table(
             title=Text(visible(title)) if title else None, title_justify="left",
             box=box.SIMPLE_HEAD, show_header=bool(columns), pad_edge=False,
         )  # fmt: skip
-        width = len(columns) or 2
-        numbers = [
-            bool(rows) and all(isinstance(row[n], int | float | Decimal | None) for row in rows)
-            for n in range(width)
-        ]
-        for n in range(width):
+        cells = [[cell(value, people=True) for value in row] for row in rows]
+        for n in range(len(columns) or 2):
             heading = visible(columns[n].replace("_", " ")) if columns else ""
-            table.add_column(Text(heading), justify="right" if numbers[n] else "left", overflow="fold")
-        for row in rows:
-            table.add_row(*(Text(cell(value, people=True)) for value in row))
-        Console(highlight=False, markup=False, emoji=False).print(table)
+            numbers = bool(rows) and all(isinstance(row[n], int | float | Decimal | None) for row in rows)
+            # The first column names the row: whoever copies it needs all of it.
+            short = max((len(row[n]) for row in cells), default=0) <= SHORT_CHARACTERS_MAX
+            table.add_column(
+                Text(heading),
+                justify="right" if numbers else "left",
+                overflow="fold",
+                no_wrap=n == 0 or short,
+            )
+        for row in cells:
+            table.add_row(*map(Text, row))
+        console.print(table)
 
 
 def warn(text: str) -> None:

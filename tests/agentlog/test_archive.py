@@ -42,6 +42,19 @@ async def test_generations_started_at_once_all_get_a_number_of_their_own(store):
     assert (await store.sessions.get("main")).generation == 8
 
 
+async def test_a_question_is_asked_when_awaited_or_looked_at(store):
+    """Awaited it blocks nobody; looked at, it is quick to write. It is asked once."""
+    await fill(store, 1)
+    awaited = await store.archive.sql("select count(*) from messages")
+    later = store.archive.sql("select count(*) from messages")
+    await fill(store, 1)
+
+    assert awaited.rows == [(1,)]
+    assert later.rows == [(2,)]
+    await fill(store, 1)
+    assert (await later).rows == [(2,)]
+
+
 @pytest.mark.parametrize("built", [0, 3, 6])
 async def test_an_answer_is_never_stale(store, built):
     """Whatever part of it is in Parquet files already."""
@@ -70,7 +83,7 @@ async def test_questions_about_nobody_and_questions_that_are_none_are_refused(st
     await fill(store, 1)
     for ask in (store.archive.stat, store.archive.head, store.archive.tail):
         with pytest.raises(NotFound):
-            ask("nobody")
+            await ask("nobody")
     for query in (
         "drop table messages",
         "select 1; select 2",
@@ -79,7 +92,7 @@ async def test_questions_about_nobody_and_questions_that_are_none_are_refused(st
         "from nowhere",
     ):
         with pytest.raises(BadInput):
-            store.archive.sql(query)
+            await store.archive.sql(query)
     for first, last in ((-1, 3), (3, 1)):
         with pytest.raises(BadInput):
             store.archive.seq("main", first, last)
