@@ -47,7 +47,7 @@ class Copies:
         wrong_rows: positions whose row in Postgres is missing or wrong while the segments have it.
         wrong_lines: positions whose line in the segments is missing or wrong while Postgres has it.
         lost: positions that neither copy has.
-        wrong_chains: positions where a kept chain value is not the recomputed one.
+        wrong_chains: by position, the recomputed chain where Postgres keeps another value.
         misnamed: by stream id, streams that are missing in Postgres or named otherwise.
         diverged: first position from which both copies prove two different histories; else None.
         position: as far as it got.
@@ -61,7 +61,7 @@ class Copies:
         self.wrong_rows: set[int] = set()
         self.wrong_lines: set[int] = set()
         self.lost: list[int] = []
-        self.wrong_chains: set[int] = set()
+        self.wrong_chains: dict[int, bytes] = {}
         self.diverged: int | None = None
         self.misnamed: dict[int, Misnamed] = {}
         self.position = 0
@@ -257,12 +257,15 @@ class Copies:
         elif kept == self.chain:
             self._doubt = None
         elif kept == self._doubt:
-            # Everything since the first mismatch follows the other value: that one is the log's.
+            # What follows continues the other value, so that is the log's: the events before were
+            # changed in both copies alike, and no copy can say what they were.
+            self.wrong_chains.pop(max(self.wrong_chains, default=0), None)
             self.chain, self._doubt = self._doubt, None
         elif self.diverged is None:
             self._doubt = kept
             values = {"kept": kept.hex(), "recomputed": self.chain.hex()}
-            self.wrong_chains.add(position)
+            if copy == "Postgres":
+                self.wrong_chains[position] = self.chain
             self.spans.add(
                 "chain",
                 copy,

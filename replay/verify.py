@@ -55,7 +55,8 @@ async def verify(
         LogUnavailable: Postgres is away.
     """
     place = place_of(log, views_sql)
-    return await _verify(place, log.reads.target, archive, schema_check, progress or no_progress)
+    _, found = await look(place, log.reads.target, archive, schema_check, progress or no_progress)
+    return found
 
 
 async def verify_store(
@@ -75,14 +76,16 @@ async def verify_store(
     """
     place = open_place(data, postgres, projections, views_sql, settings)
     try:
-        return await _verify(place, postgres, archive, schema_check, progress or no_progress)
+        _, found = await look(place, postgres, archive, schema_check, progress or no_progress)
+        return found
     finally:
         await place.reads.close()
 
 
-async def _verify(
+async def look(
     place: Place, target: Target, archive: Archive | None, schema_check: bool, tell: Progress
-) -> list[Finding]:
+) -> tuple[Examination, list[Finding]]:
+    """Return the walk through both copies, and everything that is wrong."""
     examination = await examine(place, tell)
     found: list[Finding] = []
     schema = place.settings.schema
@@ -99,7 +102,7 @@ async def _verify(
     found += examination.findings()
     if archive is not None:
         found += await asyncio.to_thread(_archive_findings, archive, examination.fold.position)
-    return sorted(found, key=lambda finding: AREAS.index(finding.area))
+    return examination, sorted(found, key=lambda finding: AREAS.index(finding.area))
 
 
 async def _postgres_findings(

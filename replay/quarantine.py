@@ -1,0 +1,42 @@
+"""Keep what a repair replaces: files under quarantine/, durable before anything is changed."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from eventlog.segment.directory import make_directory, sync_directory, write_all
+from replay.place import Place
+
+
+def keep_lines(place: Place, name: str, lines: Iterable[str]) -> str:
+    """Write lines into a new file; return its path."""
+    path = _free(place, name)
+    content = "".join(f"{line}\n" for line in lines).encode()
+    fd = place.io.open(str(path), os.O_RDWR | os.O_CREAT | os.O_EXCL)
+    try:
+        write_all(place.io, fd, content, 0)
+        place.io.fsync(fd)
+    finally:
+        place.io.close(fd)
+    sync_directory(place.io, str(path.parent))
+    return str(path)
+
+
+def keep_file(place: Place, path: str) -> str:
+    """Give a file of the segments a second name here; the first may then be replaced. Return the new one."""
+    kept = _free(place, f"{os.path.basename(path)}.damaged")
+    os.link(path, kept)
+    sync_directory(place.io, str(kept.parent))
+    return str(kept)
+
+
+def _free(place: Place, name: str) -> Path:
+    """Return a path that nobody has yet."""
+    directory = place.directory.quarantine
+    make_directory(place.io, str(directory))
+    number = 1
+    while (path := directory / f"{name}-{number}").exists():
+        number += 1
+    return path

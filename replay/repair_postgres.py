@@ -1,0 +1,165 @@
+"""Put right in Postgres what the segments prove to be otherwise: rows, streams, head, projections.
+
+One transaction under the gate, as the owner of the tables. What is replaced is kept in quarantine/
+before. Nothing is decided here: the examination says what is wrong.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+
+import asyncpg
+
+from eventlog.envelope import StreamId, decode_lines, unplaced, us_to_time
+from eventlog.errors import CopiesDisagree
+from eventlog.postgres.sql import gate_key
+from replay.blocks import readable_blocks
+from replay.examine import Examination
+from replay.quarantine import keep_lines
+from replay.rebuild import compare_tables
+from replay.records import Record, RecordMaker, copy_events, copy_streams, prepare
+from replay.report import Finding, no_progress
+from replay.statements import filled
+from replay.tables import read_streams, write_rows
+
+RECORDS_AT_ONCE = 2_000
+
+
+class PostgresRepair:
+    """One repair.
+
+    Attributes:
+        rows: positions whose rows were written anew.
+        tables: projection tables in which rows were put right.
+        kept: files in quarantine/.
+    """
+
+    def __init__(self, examination: Examination, findings: list[Finding]) -> None:
+        self.rows: list[int] = []
+        self.tables: list[str] = []
+        self.kept: list[str] = []
+        self._examination = examination
+        self._place = examination.place
+        self._schema = examination.place.settings.schema
+        self._keys = [finding.values for finding in findings if finding.area == "keys"]
+
+    async def run(self, connection: asyncpg.Connection) -> None:
+        """Repair, all or nothing.
+
+        Raises:
+            CopiesDisagree: events were appended since the examination, or the log is another one.
+        """
+        copies = self._examination.copies
+        async with connection.transaction():
+            await connection.execute("SELECT pg_advisory_xact_lock($1)", gate_key(self._schema))
+            await self._check_unmoved(connection)
+            await prepare(connection)
+            await connection.execute(filled("disable_guards", schema=self._schema))
+            ids = await self._fill_streams(connection)
+            await self._write_events(connection, ids)
+            for position, chain in copies.wrong_chains.items():
+                await connection.execute(filled("set_chain", schema=self._schema), position, chain)
+            for key in self._keys:
+                await connection.execute(filled("delete_key", schema=self._schema), key["tenant"], key["key"])
+            await self._write_projections(connection, ids)
+            time = us_to_time(copies.time_us or 0)
+            await connection.execute(
+                filled("set_head", schema=self._schema),
+                self._place.log_id, copies.position, time, copies.chain,
+            )  # fmt: skip
+            await connection.execute(filled("enable_guards", schema=self._schema))
+
+    async def _check_unmoved(self, connection: asyncpg.Connection) -> None:
+        """Refuse when somebody appended since: what was examined is no longer what stands there."""
+        last = await connection.fetchval(filled("last_row", schema=self._schema))
+        head = await connection.fetchrow(self._place.reads.statements.head)
+        log_id = head["log_id"] if head is not None else None
+        if last > self._examination.copies.position or log_id != self._place.log_id:
+            raise CopiesDisagree(
+                f"Postgres holds log {log_id} up to position {last}; what was examined is log "
+                f"{self._place.log_id} up to {self._examination.copies.position}",
+                hint="close the log everywhere, then repair again; nothing was changed",
+                first_position=1,
+                last_position=last,
+                where="events",
+            )
+
+    async def _fill_streams(self, connection: asyncpg.Connection) -> dict[StreamId, int]:
+        """Make the table of streams what the events say; return the ids."""
+        folded, misnamed = self._examination.fold.streams, self._examination.copies.misnamed
+        streams, highest = await read_streams(connection, self._schema)
+        # What has no event, or another name than its events, makes way first: names are unique.
+        going = [
+            (id, stream) for stream, (id, _) in streams.items() if stream not in folded or id in misnamed
+        ]
+        if going:
+            lines = [f"{id} {stream!r}" for id, stream in going]
+            self.kept.append(await asyncio.to_thread(keep_lines, self._place, "postgres-streams", lines))
+            statement = filled("delete_streams", schema=self._schema)
+            await connection.execute(statement, [id for id, _ in going])
+        ids = {stream: id for stream, (id, _) in streams.items() if (id, stream) not in set(going)}
+        wrong = [stream for stream in ids if streams[stream][1] != folded[stream].version]
+        await connection.execute(
+            filled("set_stream_version", schema=self._schema),
+            [ids[stream] for stream in wrong],
+            [folded[stream].version for stream in wrong],
+        )
+        coming = {found.said: id for id, found in misnamed.items()}
+        unknown = [stream for stream in folded if stream not in ids and stream not in coming]
+        highest = max([highest, 0, *misnamed])
+        coming |= {stream: id for id, stream in enumerate(unknown, highest + 1)}
+        await copy_streams(
+            connection, self._schema, [(id, stream, folded[stream].version) for stream, id in coming.items()]
+        )
+        return ids | coming
+
+    async def _write_events(self, connection: asyncpg.Connection, ids: dict[StreamId, int]) -> None:
+        """Replace wrong rows and add missing ones, from the lines of the segments."""
+        copies = self._examination.copies
+        self.rows = sorted(copies.wrong_rows)
+        changed = sorted(copies.wrong_rows.union(copies.wrong_chains))
+        for at in range(0, len(changed), RECORDS_AT_ONCE):
+            some = changed[at : at + RECORDS_AT_ONCE]
+            rows = await connection.fetch(filled("rows_at", schema=self._schema), some)
+            if rows:
+                lines = [row["row"] for row in rows]
+                self.kept.append(await asyncio.to_thread(keep_lines, self._place, "postgres-events", lines))
+        await connection.execute(filled("delete_events", schema=self._schema), self.rows)
+        records, written = self._records(ids), 0
+        while some_records := await asyncio.to_thread(_take, records, RECORDS_AT_ONCE):
+            await copy_events(connection, self._schema, some_records)
+            written += len(some_records)
+        # Invariant: what is removed comes back, or the transaction does not commit.
+        assert written == len(self.rows)
+
+    def _records(self, ids: dict[StreamId, int]) -> Iterator[Record]:
+        """Yield the rows of wrong positions as the segments, or (the hash alone) both copies, have them."""
+        wrong, place = self._examination.copies.wrong_rows, self._place
+        if not wrong:
+            return
+        assert place.log_id is not None
+        maker = RecordMaker(place.settings)
+        for block in readable_blocks(place.io, place.segments, place.log_id, max(wrong)):
+            first, last = block.header.first_position, block.header.last_position
+            for position in range(first, last + 1):
+                if position in wrong:
+                    event = decode_lines(block.lines[position - first])[0]
+                    new = unplaced(event)
+                    chain = block.header.chain_after if position == last else None
+                    yield maker.record(event, ids[new.stream], new.hash, chain)
+
+    async def _write_projections(self, connection: asyncpg.Connection, ids: dict[StreamId, int]) -> None:
+        place, fold = self._place, self._examination.fold
+        _, wrong = await compare_tables(
+            connection, self._schema, fold, place.projections, ids, no_progress, 0
+        )
+        for projection in place.projections:
+            if wrong.get(projection.name):
+                self.tables.append(projection.name)
+                await write_rows(connection, self._schema, fold, projection, ids, wrong[projection.name])
+
+
+def _take(records: Iterator[Record], count: int) -> list[Record]:
+    """Return some of the records; in a thread, for it reads files."""
+    return [record for _, record in zip(range(count), records, strict=False)]
