@@ -55,16 +55,24 @@ class Pending:
     )
 
     def __init__(
-        self, command: Command, future: asyncio.Future[Receipt], tick: int, wait_for_mirror: bool
+        self,
+        command: Command,
+        length: int,
+        future: asyncio.Future[Receipt],
+        tick: int,
+        wait_for_mirror: bool,
     ) -> None:
         self.command = command
         self.future = future
         self.tick = tick
         self.wait_for_mirror = wait_for_mirror
-        self.streams = tuple(
-            dict.fromkeys([event.stream for event in command.events] + list(command.expected))
-        )
-        self.bytes = command.bytes
+        self.streams: tuple[StreamId, ...]
+        if len(command.events) == 1 and not command.expected:  # most commands
+            self.streams = (command.events[0].stream,)
+        else:
+            named = [event.stream for event in command.events] + list(command.expected)
+            self.streams = tuple(dict.fromkeys(named))
+        self.bytes = length  # at most what its lines take
         self.maybe_sent = False  # a commit with it inside lost its answer
         self.in_doubt = False  # an earlier append of its event ids did; look before sending
         self.committed = False  # Postgres has it; only the mirror may still keep it waiting

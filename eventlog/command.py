@@ -34,27 +34,24 @@ class Command(msgspec.Struct, frozen=True):
     idempotency_key: str | None = None
     durability: str | None = None
 
-    @property
-    def bytes(self) -> int:
-        """At most what its lines take: escaping makes up to six bytes of a character of the stream."""
-        return sum(
-            len(event.data) + len(event.meta) + 6 * (len(event.stream.key) + len(event.stream.tenant))
-            for event in self.events
-        ) + OTHER_FIELDS_BYTES * len(self.events)
-
-    def check(self) -> None:
-        """Raise BadInput when the command could never be appended. Nothing is written."""
+    def check(self) -> int:
+        """Return at most how many bytes its lines take; raise BadInput when it can never be appended."""
         if not 1 <= len(self.events) <= MAX_EVENTS_PER_COMMAND:
             raise BadInput(
                 f"a command has {len(self.events)} events and must have 1 to {MAX_EVENTS_PER_COMMAND:,}"
             )
-        length = self.bytes
+        # Escaping makes up to six bytes of a character of the stream's identity.
+        length = OTHER_FIELDS_BYTES * len(self.events)
+        for event in self.events:
+            length += len(event.data) + len(event.meta)
+            length += 6 * (len(event.stream.key) + len(event.stream.tenant))
         if length > MAX_COMMAND_BYTES:
             raise BadInput(
                 f"a command has {length:,} bytes of events, over the limit of {MAX_COMMAND_BYTES:,}",
                 hint="append its events as several commands",
             )
-        tenants = {event.stream.tenant for event in self.events} | {stream.tenant for stream in self.expected}
+        tenants = {event.stream.tenant for event in self.events}
+        tenants.update(stream.tenant for stream in self.expected)
         if len(tenants) > 1:
             raise BadInput(f"a command names streams of {len(tenants)} tenants and must keep to one")
         for stream, version in self.expected.items():
@@ -64,6 +61,7 @@ class Command(msgspec.Struct, frozen=True):
             check_text(self.idempotency_key, "idempotency key", MAX_IDEMPOTENCY_KEY_BYTES)
         if self.durability is not None and self.durability not in DURABILITIES:
             raise BadInput(f"durability {self.durability!r} must be one of {', '.join(DURABILITIES)}")
+        return length
 
 
 class Receipt(msgspec.Struct, frozen=True):

@@ -76,7 +76,7 @@ class Writer:
     async def submit(self, command: Command) -> Receipt:
         """Append a command; return when it is as durable as asked. Errors: see Log.append."""
         self._check_open()
-        command.check()
+        length = command.check()
         wait_for_mirror = (command.durability or self._settings.durability) == "both"
         if wait_for_mirror and self._acknowledger.trouble is not None:
             await self._acknowledger.heal(self.head_position)
@@ -85,7 +85,7 @@ class Writer:
             await self._taken.wait()
         self._check_open()  # once more: it may have been closed while this waited
         future: asyncio.Future[Receipt] = asyncio.get_running_loop().create_future()
-        pending = Pending(command, future, self._next_tick(), wait_for_mirror)
+        pending = Pending(command, length, future, self._next_tick(), wait_for_mirror)
         pending.in_doubt = self._outcomes.is_doubtful(command.events[0].id)
         self._waiting.append(pending)
         self._arrived.set()

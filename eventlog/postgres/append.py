@@ -16,6 +16,7 @@ import zstandard
 
 from eventlog.batch import Batch
 from eventlog.envelope import NewEvent, time_to_us
+from eventlog.postgres.arrays import numbers, texts, words
 from eventlog.postgres.sql import Statements
 
 _EPOCH_US = time_to_us("2000-01-01T00:00:00Z")
@@ -135,28 +136,29 @@ class Appender:
         slots, events, keys = batch.slots, batch.events, batch.keys
         stored = [self._stored(event) for event in events]
         owners = {entry[0]: entry[2] for entry in batch.entries}
+        pending_keys = list(keys.values())
         return (
-            [slot.group for slot in slots],
-            [slot.stream.tenant for slot in slots],
-            [slot.stream.kind for slot in slots],
-            [slot.stream.key for slot in slots],
-            [slot.id for slot in slots],
-            [slot.base.version for slot in slots],
-            [slot.version for slot in slots],
-            [slots[owners[pending] - 1].group for pending, _ in keys.values()],
-            [tenant for tenant, _ in keys],
-            [key for _, key in keys],
-            [ordinal for _, ordinal in keys.values()],
-            [len(pending.command.events) for pending, _ in keys.values()],
+            numbers([slot.group for slot in slots]),
+            texts([slot.stream.tenant for slot in slots]),
+            words([slot.stream.kind for slot in slots]),
+            texts([slot.stream.key for slot in slots]),
+            numbers([slot.id for slot in slots]),
+            numbers([slot.base.version for slot in slots]),
+            numbers([slot.version for slot in slots]),
+            numbers([slots[owners[pending] - 1].group for pending, _ in pending_keys]),
+            texts([tenant for tenant, _ in keys]),
+            texts([key for _, key in keys]),
+            numbers([ordinal for _, ordinal in pending_keys]),
+            numbers([len(pending.command.events) for pending, _ in pending_keys]),
             self._ttl,
-            [slot.index for slot in batch.event_slots],
-            batch.versions,
-            [event.type for event in events],
-            [event.schema for event in events],
-            [event.id for event in events],
-            [event.occurred_at for event in events],
-            [event.encoding for event in events],
-            [compressed for compressed, _ in stored],
+            numbers([slot.index for slot in batch.event_slots]),
+            numbers(batch.versions),
+            words([event.type for event in events]),
+            numbers([event.schema for event in events]),
+            words([event.id for event in events]),
+            texts([event.occurred_at for event in events]),
+            texts([event.encoding for event in events]),
+            words(["t" if compressed else "f" for compressed, _ in stored]),
             [data for _, data in stored],
             [event.meta for event in events],
             b"".join([event.hash for event in events]),

@@ -33,7 +33,7 @@ LOOP.close()
 
 
 def pending(command: Command, tick: int = 1, *, wait: bool = True) -> Pending:
-    return Pending(command, asyncio.Future(loop=LOOP), tick, wait)
+    return Pending(command, command.check(), asyncio.Future(loop=LOOP), tick, wait)
 
 
 def waiting(

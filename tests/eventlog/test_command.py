@@ -40,7 +40,7 @@ def test_bytes_are_never_fewer_than_the_lines_take():
     for stream in (STREAM, StreamId("\x01" * 256, "s", "\x01" * 1024), StreamId("é" * 128, "s", "ü" * 512)):
         event = new_event(stream, "a" * 63, "x" * 100, id=ID, occurred_at="2026-11-22T07:44:36.000000Z")
         line = encode_line(event, 2**63 - 1, 2**63 - 1, "2026-11-22T07:44:36.000000Z")
-        assert len(line) <= Command([event]).bytes
+        assert len(line) <= Command([event]).check()
 
 
 def test_the_largest_batch_fits_into_a_block():

@@ -1,4 +1,9 @@
--- Append a batch of commands; parameters and result as functions/append.sql names them.
+-- Append a batch of commands; parameters and result as functions/append.sql names them. Arrays of
+-- small values travel as literals (arrays.py).
 SELECT * FROM {schema}.append(
-    $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23,
+    $1::text::integer[], $2::text::text[], $3::text::text[], $4::text::text[],
+    $5::text::bigint[], $6::text::bigint[], $7::text::bigint[],
+    $8::text::integer[], $9::text::text[], $10::text::text[], $11::text::integer[], $12::text::integer[], $13,
+    $14::text::integer[], $15::text::bigint[], $16::text::text[], $17::text::smallint[], $18::text::uuid[],
+    $19::text::timestamptz[], $20::text::text[], $21::text::boolean[], $22, $23,
     $24, $25, $26, $27, $28, $29)
