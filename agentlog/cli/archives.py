@@ -32,7 +32,13 @@ def register(app: App) -> None:
 
 @archive.command
 def stat(session: str, /, *, options: Options = NO_OPTIONS) -> int:
-    """Count a session's messages per generation, with places, times and bytes of text."""
+    """Count a session's messages per generation, with places, times and bytes of text.
+
+    Parameters
+    ----------
+    session
+        Its key.
+    """
 
     async def work(store: Store, output: Output, progress: Progress) -> int:
         table = await store.archive.stat(session)
@@ -48,6 +54,8 @@ def head(session: str, /, *, count: Count = 10, options: Options = NO_OPTIONS) -
 
     Parameters
     ----------
+    session
+        Its key.
     count
         At most so many.
     """
@@ -64,6 +72,8 @@ def tail(session: str, /, *, count: Count = 10, options: Options = NO_OPTIONS) -
 
     Parameters
     ----------
+    session
+        Its key.
     count
         At most so many.
     """
@@ -88,6 +98,8 @@ def seq(
 
     Parameters
     ----------
+    session
+        Its key.
     first
         The first one's place; a generation begins with 0.
     last

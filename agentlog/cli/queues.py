@@ -129,6 +129,8 @@ def complete(id: str, worker: str, /, *, result: str | None = None, options: Opt
 
     Parameters
     ----------
+    id
+        Of the item.
     worker
         Name of who claimed it.
     result
@@ -150,6 +152,8 @@ def cancel(id: str, /, *, reason: str | None = None, options: Options = NO_OPTIO
 
     Parameters
     ----------
+    id
+        Of the item.
     reason
         Why.
     """

@@ -1,0 +1,146 @@
+"""The documentation says everything, and what it says works."""
+
+from __future__ import annotations
+
+import ast
+import asyncio
+import inspect
+import re
+import shlex
+from pathlib import Path
+
+import msgspec
+import pytest
+
+import agentlog.errors
+from agentlog.cli.application import app, is_command
+from agentlog.cli.arguments import GLOBAL_OPTIONS, global_options_last
+from agentlog.configuration import DATA, DEBUG, POSTGRES, POSTGRES_BIN, TENANT, variable
+from eventlog.events import EVENT_TYPES
+from eventlog.settings import Settings
+from tests.agentlog.cli.test_commands import COMMANDS
+
+ROOT = Path(__file__).parents[2]
+REFERENCE = ROOT / "docs" / "reference"
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
+BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+def blocks(page, language):
+    """The code blocks of a page, in order."""
+    return [text for found, text in BLOCK.findall(page.read_text()) if found == language]
+
+
+def section(page, heading):
+    """The text below a heading, up to the next one."""
+    text = page.read_text()
+    assert f"\n{heading}\n" in text, f"{page.name} lacks the heading {heading}"
+    return text.split(f"\n{heading}\n", 1)[1].split("\n#", 1)[0]
+
+
+def arguments(words):
+    """The arguments of a command: (names as typed, or the name of a place)."""
+    command = app
+    for word in words:
+        command = command[word]
+    for argument in command.assemble_argument_collection(parse_docstring=True):
+        names = [name for name in argument.names if name.startswith("-")]
+        if argument.names[0] != "*" and not set(names) & set(GLOBAL_OPTIONS):
+            yield names or [argument.names[0].upper()], argument
+
+
+@pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
+def test_every_command_and_option_is_documented(words):
+    """Name by name: an option that is not on the page is known to nobody."""
+    text = section(REFERENCE / "cli.md", f"### `agentlog {' '.join(words)}`")
+
+    for names, argument in arguments(words):
+        for name in names:
+            assert f"`{name}`" in text, f"{name} is missing"
+        assert argument.parameter.help, f"--help says nothing about {names[0]}"
+        assert argument.parameter.help.strip() in text.replace("\\|", "|")
+
+
+def test_no_command_is_documented_that_is_not_there():
+    """A page that promises too much is as wrong as one that says too little."""
+    text = (REFERENCE / "cli.md").read_text()
+
+    assert set(re.findall(r"^### `agentlog (.*)`$", text, re.MULTILINE)) == {
+        " ".join(words) for words in COMMANDS
+    }
+    for option in GLOBAL_OPTIONS:
+        assert f"| `{option}" in text
+
+
+@pytest.mark.parametrize("field", msgspec.structs.fields(Settings), ids=lambda field: field.name)
+def test_every_setting_is_documented_with_its_variable_and_default(field):
+    """Whoever tunes reads the page, not the source."""
+    row = f"| `{field.name}` | `{variable(field.name)}` | `{field.default}` |"
+
+    assert row in (REFERENCE / "settings.md").read_text()
+
+
+@pytest.mark.parametrize("name", [DATA, POSTGRES, TENANT, DEBUG, POSTGRES_BIN])
+def test_every_other_variable_is_documented(name):
+    """Nothing is read that the page does not name."""
+    assert f"`{name}`" in (REFERENCE / "settings.md").read_text()
+
+
+def test_every_error_is_documented_and_no_other():
+    """One row each, with whether to try again."""
+    text = (REFERENCE / "errors.md").read_text()
+    documented = re.findall(r"^\| `(\w+)` \|", text, re.MULTILINE)
+
+    assert sorted(documented) == sorted(agentlog.errors.__all__)
+    assert {"AgentlogError", *agentlog.errors.__all__} == {
+        name
+        for name, value in vars(agentlog.errors).items()
+        if inspect.isclass(value) and issubclass(value, agentlog.errors.AgentlogError)
+    }
+
+
+@pytest.mark.parametrize("name", EVENT_TYPES)
+def test_every_event_is_documented(name):
+    """Field by field, in the page of the vocabulary."""
+    text = section(REFERENCE / "events.md", f"### {name}")
+
+    for field in EVENT_TYPES[name].__struct_fields__:
+        assert f"`{field}`" in text
+
+
+@pytest.mark.parametrize(
+    "page",
+    [page for page in PAGES if "agentlog.open(" in "".join(blocks(page, "python"))],
+    ids=lambda page: page.stem,
+)
+def test_the_python_of_a_page_runs_as_it_stands(page, tmp_path, monkeypatch):
+    """In order, in an empty directory, with nothing but what the page says."""
+    monkeypatch.chdir(tmp_path)
+    for name in (DATA, POSTGRES, TENANT):
+        monkeypatch.delenv(name, raising=False)
+
+    async def run():
+        names = {"__name__": page.stem}
+        for number, text in enumerate(blocks(page, "python"), 1):
+            code = compile(text, f"{page.name}, block {number}", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+            waiting = eval(code, names)
+            if inspect.iscoroutine(waiting):
+                await asyncio.wait_for(waiting, 120)
+
+    asyncio.run(run())
+
+
+def command_lines():
+    for page in PAGES:
+        for text in blocks(page, "sh"):
+            for line in text.splitlines():
+                if line.startswith("agentlog "):
+                    yield pytest.param(line, id=f"{page.stem}: {line[:60]}")
+
+
+@pytest.mark.parametrize("line", list(command_lines()))
+def test_every_command_line_on_a_page_can_be_typed(line):
+    """Each is parsed as the shell and the program would; none is run."""
+    words = shlex.split(line, comments=True)[1:]
+
+    app.parse_args(global_options_last(words, is_command), exit_on_error=False, print_error=False)
