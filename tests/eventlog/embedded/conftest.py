@@ -56,13 +56,16 @@ def nothing_runs(data_dir: Path) -> bool:
 class Holder:
     """Another process that holds the server; see holder.py."""
 
-    def __init__(self, data_dir: Path, environment: dict[str, str] | None = None) -> None:
+    def __init__(
+        self, data_dir: Path, environment: dict[str, str] | None = None, groups: list[int] | None = None
+    ) -> None:
         self.process = subprocess.Popen(
             [sys.executable, "-m", "tests.eventlog.embedded.holder", str(data_dir)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
             env={**os.environ, **(environment or {})},
+            extra_groups=groups,
         )
         self.progress: list[str] = []
 
@@ -103,8 +106,10 @@ def new_holder() -> Iterator[Callable[..., Holder]]:
     """Start holders; they are ended after the test."""
     holders: list[Holder] = []
 
-    def start(data_dir: Path, environment: dict[str, str] | None = None) -> Holder:
-        holders.append(Holder(data_dir, environment))
+    def start(
+        data_dir: Path, environment: dict[str, str] | None = None, groups: list[int] | None = None
+    ) -> Holder:
+        holders.append(Holder(data_dir, environment, groups))
         return holders[-1]
 
     yield start

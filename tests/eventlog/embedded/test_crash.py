@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import time
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -12,9 +13,11 @@ import asyncpg
 import pytest
 
 from eventlog.clock import SystemClock
+from eventlog.embedded.holders import LockFile
+from eventlog.embedded.identity import LAUNCHER
 from eventlog.embedded.processes import find_process, find_server, is_postgres_in, postgres_processes_in
 from eventlog.embedded.server import attach
-from tests.eventlog.embedded.conftest import has_ended, layout_of, nothing_runs
+from tests.eventlog.embedded.conftest import PATIENCE_S, has_ended, layout_of, nothing_runs
 from tests.eventlog.embedded.test_server import ask
 
 CLOCK = SystemClock()
@@ -183,21 +186,45 @@ async def test_a_start_waits_for_the_backends_of_a_killed_server(data_dir, hold)
     await server.close()
 
 
-async def test_initdb_killed_half_way_leaves_a_directory_that_works(new_dir, new_holder):
-    """The cluster gets its name only when it is complete."""
+async def test_initdb_killed_half_way_leaves_a_directory_that_works(new_dir, new_holder, hold):
+    """The cluster gets its name only when it is complete, and nobody removes files under a running initdb."""
+    layout = layout_of(new_dir)
     holder = new_holder(new_dir)
-    assert holder.wait_for("progress creating") == "the Postgres cluster"
+    eventually(lambda: os.path.exists(f"{layout.unfinished_cluster}/base"))
     holder.kill()
-    assert "cluster" not in os.listdir(layout_of(new_dir).root)
-    assert await works(new_dir)
+    assert "cluster" not in os.listdir(layout.root)
+    lock = LockFile(layout.start_lock)
+    assert lock.lock(exclusive=True, limit_s=PATIENCE_S)
+    assert not any(works_in(pid, layout.unfinished_cluster) for pid in processes_with("-D"))
+    lock.close()
+    server = await hold(new_dir)
+    assert await ask(server, "select 1") == 1
 
 
 def test_a_holder_killed_while_it_starts_the_server_leaves_none(data_dir, new_holder):
-    """The moment between the fork of the server and its pid file belongs to nobody but the lock."""
+    """Between the fork of the server and its pid file, only the inherited lock tells of it."""
     holder = new_holder(data_dir)
-    holder.wait_for("progress starting Postgres")
+    eventually(lambda: processes_with(LAUNCHER, layout_of(data_dir).pid_file))
     holder.kill()
+    eventually(lambda: not processes_with(LAUNCHER, layout_of(data_dir).pid_file))
     assert nothing_runs(data_dir)
+
+
+def test_the_watcher_looks_again_before_it_stops_the_server(data_dir, new_holder):
+    """Somebody may have come between the end of the last holder and the watcher's turn."""
+    layout = layout_of(data_dir)
+    doomed = new_holder(data_dir)
+    server, watcher = doomed.attached(), watcher_of(data_dir)
+    start, holders = LockFile(layout.start_lock), LockFile(layout.holders_lock)
+    assert start.lock(exclusive=True, limit_s=PATIENCE_S)
+    doomed.kill()
+    eventually(lambda: waits_for(watcher, layout.start_lock))
+    assert holders.lock(exclusive=False, limit_s=PATIENCE_S)  # as attach() does while it has start.lock
+    start.close()
+    eventually(lambda: waits_for(watcher, layout.holders_lock) or find_process(watcher) is None)
+    assert find_process(server) is not None
+    holders.close()
+    assert has_ended(server)
 
 
 async def test_who_attaches_while_the_watcher_stops_the_server_gets_one_that_lasts(
@@ -245,17 +272,42 @@ def leave_pid_file(data_dir, content):
     os.chown(path, owner.st_uid, owner.st_gid)
 
 
-def watchers_of(data_dir):
-    """The processes whose arguments say that they watch this directory."""
+def eventually(condition):
+    """Ask again and again until it holds; for what has no handle to wait on."""
+    end = time.monotonic() + PATIENCE_S
+    while not condition():
+        assert time.monotonic() < end
+
+
+def waits_for(pid, path):
+    """Is the process asleep until it gets this lock?"""
+    lines = [line.split() for line in Path("/proc/locks").read_text().splitlines()]
+    waiting = [fields for fields in lines if fields[1:3] == ["->", "FLOCK"] and fields[5] == str(pid)]
+    return any(fields[6].endswith(f":{os.stat(path).st_ino}") for fields in waiting)
+
+
+def works_in(pid, directory):
+    try:
+        return os.path.samefile(f"/proc/{pid}/cwd", directory)
+    except OSError:
+        return False  # gone meanwhile
+
+
+def processes_with(*wanted):
+    """The living processes that have these among their arguments."""
     found = []
     for name in os.listdir("/proc"):
         try:
             arguments = Path(f"/proc/{name}/cmdline").read_bytes().split(b"\0") if name.isdigit() else []
         except OSError:
             continue  # gone meanwhile
-        if layout_of(data_dir).root.encode() in arguments and b"-I" in arguments and find_process(int(name)):
+        if set(map(os.fsencode, wanted)) <= set(arguments) and find_process(int(name)):
             found.append(int(name))
     return found
+
+
+def watchers_of(data_dir):
+    return processes_with("-I", layout_of(data_dir).root)
 
 
 def watcher_of(data_dir):
