@@ -18,7 +18,7 @@ from eventlog.postgres.reads import Reads
 from eventlog.settings import Settings
 from eventlog.writer import Writer
 
-NOTIFY_INTERVAL_S = 0.02
+NOTIFY_INTERVAL_S = 0.1
 
 
 class Notifier:
