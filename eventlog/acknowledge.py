@@ -123,8 +123,11 @@ class Acknowledger:
 
     async def _write(self, group: Sequence[Committed]) -> None:
         if self.trouble is not None:
-            # Commands that wait for the segment are refused before their commit; these do not wait.
-            await self.heal(max(committed.last_position for committed in group))
+            # Commands that wait for the segment are refused before their commit; these do not wait, or
+            # were on their way. Somebody else may have healed it just now, up to less than this.
+            last = max(committed.last_position for committed in group)
+            await self.heal(last)
+            await self.mirror.catch_up(last)
             return
         blocks = [committed.block for committed in group if committed.block is not None]
         if blocks:

@@ -118,6 +118,8 @@ def _copied(page: Sequence[StoredEvent], chain: bytes | None) -> Block | None:
         return None
     before, lines, length = chain, [], 0
     for stored in page:
+        if stored.position != page[0].position + len(lines):
+            break  # a position is missing; the next page begins with it
         check_row(stored)
         chain = stored.chain_from(chain)
         if stored.chain is not None and stored.chain != chain:

@@ -25,6 +25,7 @@ Target = str | Mapping[str, Any]  # a postgresql:// URL, or keyword arguments of
 _BROKEN = (
     asyncpg.PostgresConnectionError,
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # the server said goodbye, and asyncpg has not closed it yet
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,
     asyncpg.CannotConnectNowError,

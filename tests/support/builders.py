@@ -8,7 +8,7 @@ breaks its promise and raises.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -143,13 +143,21 @@ async def open_log(
     migrate: bool = True,
     io: Io | None = None,
     clock: Clock | None = None,
+    progress: Callable[[int], None] | None = None,
     **settings: Any,
 ) -> Log:
     """Open a log for a test: small waits, a schema of its own, the schema made when missing."""
     values = Settings(**{"schema": schema, "poll_interval_s": 0.05, "command_timeout_s": 20.0, **settings})
     target = server.connection if isinstance(server, EmbeddedPostgres) else server
     return await Log.open(
-        data, target, projections=projections, settings=values, migrate=migrate, io=io, clock=clock
+        data,
+        target,
+        projections=projections,
+        settings=values,
+        migrate=migrate,
+        io=io,
+        clock=clock,
+        progress=progress,
     )
 
 

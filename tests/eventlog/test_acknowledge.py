@@ -1,0 +1,233 @@
+"""Told only what is synced; and what happens when the disk fails after Postgres has committed."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import threading
+from typing import Any
+
+import pytest
+
+from eventlog.acknowledge import HEAL_INTERVAL_S
+from eventlog.clock import SystemClock
+from eventlog.command import Command
+from eventlog.errors import MirrorUnavailable, NotMirrored
+from eventlog.log import Log
+from tests.eventlog.conftest import OpenLog
+from tests.support.builders import assert_whole, said, saying, story
+from tests.support.failing_io import FailingIo
+
+A, B = story("a"), story("b")
+
+
+class PushedClock(SystemClock):
+    """The machine's clock, put forward by hand."""
+
+    ahead_s = 0.0
+
+    def monotonic(self) -> float:
+        return super().monotonic() + self.ahead_s
+
+    def pass_time(self) -> None:
+        self.ahead_s += HEAL_INTERVAL_S
+
+
+def segment_lines(log: Log) -> bytes:
+    return b"".join(lines for _, lines in log.segments.read_raw())
+
+
+async def assert_level(log: Log, count: int) -> None:
+    """Both copies hold the same `count` events, durably."""
+    assert len(await assert_whole(log)) == count
+    stored = b"".join(row.line for row in await log.reads.page(0, count + 1))
+    assert segment_lines(log) == stored
+    assert log.segments.durable_position == count
+
+
+async def append_together(log: Log, *commands: Command) -> list[Any]:
+    return await asyncio.gather(*map(log.append, commands), return_exceptions=True)
+
+
+async def test_invariant_2_nobody_is_told_before_the_sync(opened: OpenLog):
+    """Postgres has the events long before; their callers wait for the disk."""
+    io = FailingIo()
+    log = await opened(io=io)
+    await log.append(saying(A))
+    io.held["fdatasync"] = threading.Event()
+    appends = [asyncio.ensure_future(log.append(saying(stream))) for stream in (A, B)]
+    while (await log.head()).position < 3:
+        pass
+    done, _ = await asyncio.wait(appends, timeout=0.1)
+    assert not done
+    assert log.segments.durable_position == 1
+    io.held.pop("fdatasync").set()
+    receipts = await asyncio.gather(*appends)
+    assert log.segments.durable_position == max(receipt.last_position for receipt in receipts) == 3
+
+
+@pytest.mark.parametrize("size", [1, 3])
+async def test_durability_postgres_returns_before_the_sync_and_the_segment_follows(
+    opened: OpenLog, size: int
+):
+    """An explicit choice, per command here."""
+    io = FailingIo()
+    log = await opened(io=io)
+    io.held["fdatasync"] = threading.Event()
+    appends = [log.append(saying(story(str(n)), durability="postgres")) for n in range(size)]
+    receipts = await asyncio.wait_for(asyncio.gather(*appends), 20)
+    assert sorted(receipt.first_position for receipt in receipts) == list(range(1, size + 1))
+    assert log.segments.durable_position == 0
+    io.held.pop("fdatasync").set()
+    await log.append(saying(A))
+    await assert_level(log, size + 1)
+
+
+async def test_durability_postgres_can_be_the_log_s_own_and_both_a_command_s(opened: OpenLog):
+    io = FailingIo()
+    log = await opened(io=io, durability="postgres")
+    io.held["fdatasync"] = threading.Event()
+    await asyncio.wait_for(log.append(saying(A)), 20)
+    strict = asyncio.ensure_future(log.append(saying(A, durability="both")))
+    done, _ = await asyncio.wait([strict], timeout=0.1)
+    assert not done
+    io.held.pop("fdatasync").set()
+    await strict
+    await assert_level(log, 2)
+
+
+async def test_closing_brings_the_segment_level_for_those_who_did_not_wait(opened: OpenLog):
+    log = await opened(durability="postgres")
+    await asyncio.gather(*[log.append(saying(story(str(n)))) for n in range(10)])
+    await log.close()
+    assert log.segments.durable_position == 10
+
+
+async def test_a_repeat_that_waits_for_the_segment_waits_for_it(opened: OpenLog):
+    """Beside one with the same key that does not."""
+    io = FailingIo()
+    log = await opened(io=io)
+    io.held["fdatasync"] = threading.Event()
+    eager = asyncio.ensure_future(log.append(saying(A, idempotency_key="k", durability="postgres")))
+    patient = asyncio.ensure_future(log.append(saying(A, idempotency_key="k")))
+    await asyncio.wait_for(eager, 20)
+    done, _ = await asyncio.wait([patient], timeout=0.1)
+    assert not done
+    io.held.pop("fdatasync").set()
+    assert (await patient).duplicate
+
+
+FAILURES = [
+    ("pwrite", errno.ENOSPC),
+    ("pwrite", errno.EIO),
+    ("fdatasync", errno.EIO),
+    ("fdatasync", errno.ENOSPC),
+]
+
+
+@pytest.mark.parametrize(("call", "number"), FAILURES)
+@pytest.mark.parametrize("size", [1, 3])
+async def test_a_disk_that_fails_after_the_commit_is_told_with_the_receipt(
+    opened: OpenLog, call: str, number: int, size: int
+):
+    """Then appends are refused before their commit, until the segment is level again."""
+    io, clock = FailingIo(), PushedClock()
+    log = await opened(io=io, clock=clock)
+    await log.append(saying(A))
+    io.failures[call] = number
+    found = await append_together(log, *[saying(story(str(n))) for n in range(size)])
+    assert [type(error) for error in found] == [NotMirrored] * size
+    assert sorted(error.receipt.first_position for error in found) == list(range(2, 2 + size))
+    assert (await log.head()).position == 1 + size
+
+    for _ in range(3):
+        clock.pass_time()
+        with pytest.raises(MirrorUnavailable, match="nothing was appended"):
+            await log.append(saying(A))
+    assert (await log.head()).position == 1 + size, "refused before the commit"
+
+    io.failures.clear()
+    clock.pass_time()
+    receipt = await log.append(saying(A))
+    assert (receipt.first_position, receipt.versions) == (2 + size, {A: 2})
+    await assert_level(log, 2 + size)
+
+
+async def test_a_failed_sync_is_never_tried_again_on_the_same_file(opened: OpenLog):
+    """The page cache would show what is not on disk: the segments are opened and read afresh."""
+    io, clock = FailingIo(), PushedClock()
+    log = await opened(io=io, clock=clock)
+    io.failures["fdatasync"] = errno.EIO
+    with pytest.raises(NotMirrored):
+        await log.append(saying(A))
+    poisoned = log.segments
+    io.failures.clear()
+    with pytest.raises(MirrorUnavailable):
+        poisoned.sync()
+    clock.pass_time()
+    await log.append(saying(A))
+    assert log.segments is not poisoned
+    await assert_level(log, 2)
+
+
+async def test_reading_goes_on_while_the_disk_refuses_writes(opened: OpenLog):
+    io = FailingIo()
+    log = await opened(io=io)
+    await log.append(saying(A))
+    io.failures["pwrite"] = errno.ENOSPC
+    with pytest.raises(NotMirrored):
+        await log.append(saying(A, "only in Postgres"))
+    with pytest.raises(MirrorUnavailable):
+        await log.append(saying(A))
+    assert [event.value["text"] for event in await assert_whole(log)] == ["", "only in Postgres"]
+
+
+async def test_durability_postgres_goes_on_while_the_disk_fails_and_heals_it_by_itself(opened: OpenLog):
+    io, clock = FailingIo(), PushedClock()
+    log = await opened(io=io, clock=clock, durability="postgres")
+    io.failures["fdatasync"] = errno.EIO
+    for _ in range(3):
+        await log.append(saying(A))
+        clock.pass_time()
+    io.failures.clear()
+    for _ in range(3):
+        clock.pass_time()
+        await log.append(saying(A))
+    await log.append(saying(A, durability="both"))
+    await assert_level(log, 7)
+
+
+async def test_a_failing_disk_does_not_keep_the_log_from_closing(opened: OpenLog):
+    io = FailingIo()
+    log = await opened(io=io)
+    io.failures["pwrite"] = errno.ENOSPC
+    with pytest.raises(NotMirrored):
+        await log.append(saying(A))
+    await log.close()
+    io.failures.clear()
+    again = await opened(io=io)
+    await assert_level(again, 1)
+
+
+async def test_a_mirror_that_breaks_in_an_unforeseen_way_leaves_nobody_waiting(opened: OpenLog):
+    """The writer and all callers wait for the acknowledger: it must outlive any error."""
+    io = FailingIo()
+    log = await opened(io=io, batch_events_max=2)
+    io.failures["pwrite"] = MemoryError("no room")
+    found = await append_together(log, *[saying(story(str(n))) for n in range(12)])
+    assert {type(error) for error in found} == {NotMirrored}
+    with pytest.raises(MirrorUnavailable):
+        await log.append(saying(A))
+    assert (await log.head()).position == 12
+
+
+async def test_several_who_come_while_it_heals_are_all_answered(opened: OpenLog):
+    io, clock = FailingIo(), PushedClock()
+    log = await opened(io=io, clock=clock)
+    io.failures["fdatasync"] = errno.EIO
+    await append_together(log, saying(A), saying(B))
+    io.failures.clear()
+    clock.pass_time()
+    found = await append_together(log, *[Command([said(A), said(B)]) for _ in range(10)])
+    assert [receipt.first_position for receipt in found] == list(range(3, 23, 2))
+    await assert_level(log, 22)
