@@ -16,8 +16,12 @@ def numbers(values: Sequence[int | None]) -> str:
 
 
 def words(values: Iterable[str]) -> str:
-    """Values that need no quoting: names, UUIDs, booleans as `t` and `f`."""
-    return f"{{{','.join(values)}}}"
+    """Values without quotes and backslashes: names, UUIDs, booleans as `t` and `f`.
+
+    Quoted all the same: a stream kind or an event type may be called `null`.
+    """
+    joined = '","'.join(values)
+    return f'{{"{joined}"}}' if joined else "{}"
 
 
 def texts(values: Iterable[str | None]) -> str:

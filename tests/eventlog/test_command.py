@@ -35,7 +35,7 @@ def test_a_command_has_a_limit_in_bytes():
         Command([event] * 4).check()
 
 
-def test_bytes_are_never_fewer_than_the_lines_take():
+def test_the_counted_bytes_are_never_fewer_than_the_lines_take():
     """Otherwise a batch that Postgres has committed would not fit into a block of the segment."""
     for stream in (STREAM, StreamId("\x01" * 256, "s", "\x01" * 1024), StreamId("é" * 128, "s", "ü" * 512)):
         event = new_event(stream, "a" * 63, "x" * 100, id=ID, occurred_at="2026-11-22T07:44:36.000000Z")

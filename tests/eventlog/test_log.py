@@ -14,7 +14,7 @@ import pytest
 
 from eventlog.command import Command
 from eventlog.embedded.server import EmbeddedPostgres
-from eventlog.envelope import us_to_time
+from eventlog.envelope import StreamId, new_event, us_to_time
 from eventlog.errors import (
     BadInput,
     CopiesDisagree,
@@ -125,6 +125,16 @@ async def test_invariant_4_both_copies_hold_the_same_bytes_and_one_chain(log: Lo
     stored = b"".join(row.line for row in await log.reads.page(0, 100))
     assert segment == stored
     assert [event.value["text"] for event in await whole(log)] == contents * 2
+
+
+async def test_a_kind_and_a_type_may_have_any_name_sql_knows(log: Log):
+    """`null` in an array literal is no text unless it is quoted."""
+    streams = [StreamId("null", kind, "null") for kind in ("null", "true", "t", "select", "default")]
+    events = [new_event(stream, stream.kind, None, id=log.ids.next()) for stream in streams]
+    await log.append(Command(events))
+    await log.append(Command(events[:1]))
+    assert [event.stream_id for event in await whole(log)] == [*streams, streams[0]]
+    assert [event.type for event in await whole(log)][:5] == [stream.kind for stream in streams]
 
 
 async def test_invariant_10_streams_of_other_tenants_do_not_show(log: Log):

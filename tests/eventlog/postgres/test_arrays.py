@@ -13,8 +13,8 @@ TEXT = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"])
 
 
 def test_words_are_joined_as_they_are() -> None:
-    """Names, UUIDs and booleans hold nothing an array literal would take as its own."""
-    assert (words([]), words(["a"]), words(["t", "f"])) == ("{}", "{a}", "{t,f}")
+    """Quoted, or the name `null` would be no name."""
+    assert (words([]), words(["null"]), words(["t", "f"])) == ("{}", '{"null"}', '{"t","f"}')
 
 
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
