@@ -27,13 +27,20 @@ from agentlog.cli.arguments import global_options_last
 from agentlog.cli.running import FINE, MISUSE, guarded
 from agentlog.cli.show import visible_lines
 
-HELP = """An append-only log of what AI agents do, in Postgres and in local files, replayed into state.
+HELP = (
+    "An append-only log of what AI agents do, in Postgres and in local files, replayed into state.\n\n"
+    "Start with `agentlog demo`. Every command takes --data, --postgres, --tenant and --json, before"
+    " or after its name. Exit status: 0 fine, 1 something wrong was found or failed, 2 misuse."
+)
 
-Start with `agentlog demo`. Every command takes --data, --postgres, --tenant and --json, before or
-after its name. Exit status: 0 fine, 1 something wrong was found or failed, 2 misuse.
-"""
-
-app = App(name="agentlog", help=HELP, version_flags=["--version"], version=lambda: about.release())
+# Plain text: rich takes 0.1 s to load its Markdown.
+app = App(
+    name="agentlog",
+    help=HELP,
+    help_format="plaintext",
+    version_flags=["--version"],
+    version=lambda: about.release(),
+)
 for module in (demonstration, importing, sessions, archives, tailing, queues, trust, replays, schemas):
     module.register(app)
 for module in (examination, about):

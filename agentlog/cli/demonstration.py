@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import shlex
 import shutil
 import sys
@@ -12,7 +11,7 @@ from cyclopts import App
 
 from agentlog.cli.options import NO_OPTIONS, Options
 from agentlog.cli.progress import progress
-from agentlog.cli.running import FINE, WRONG
+from agentlog.cli.running import FINE, WRONG, finish
 from agentlog.cli.show import Output, visible
 
 DEFAULT_DATA = Path("demo-data")
@@ -30,7 +29,7 @@ def demo(*, options: Options = NO_OPTIONS) -> int:
     does (in a schema of its own, agentlog_demo). Variables AGENTLOG_… are not looked at. Again is
     harmless.
     """
-    return asyncio.run(_demo(options))
+    return finish(_demo(options))
 
 
 async def _demo(options: Options) -> int:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from cyclopts import App
 
 from agentlog.cli.options import NO_OPTIONS, Options
 from agentlog.cli.progress import progress
-from agentlog.cli.running import FINE, WRONG, configured
+from agentlog.cli.running import FINE, WRONG, configured, finish
 from agentlog.cli.show import Output, visible
 
 
@@ -23,7 +21,7 @@ def doctor(*, options: Options = NO_OPTIONS) -> int:
     One line per thing: fine, or what is wrong and what to do. Changes nothing. Exit status 1 when
     something is wrong.
     """
-    return asyncio.run(_doctor(options))
+    return finish(_doctor(options))
 
 
 async def _doctor(options: Options) -> int:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
-from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import TYPE_CHECKING, Any
 
 from agentlog.cli.options import Options
 from agentlog.cli.progress import Progress, progress
@@ -20,6 +19,13 @@ FINE, WRONG, MISUSE = 0, 1, 2
 Work = Callable[["Store", Output, Progress], Awaitable[int]]
 
 
+def finish(work: Coroutine[Any, Any, int]) -> int:
+    """Run something asynchronous to its end. (asyncio is imported here: `--help` needs none of it.)"""
+    import asyncio
+
+    return asyncio.run(work)
+
+
 def with_store(options: Options, work: Work, *, create: bool = False, whole: bool = False) -> int:
     """Open the store that `options` name, do the work, close it; return the exit status.
 
@@ -27,7 +33,7 @@ def with_store(options: Options, work: Work, *, create: bool = False, whole: boo
         create: make a log where there is none; otherwise that is an error.
         whole: the work concerns all tenants: a tenant that was named is not looked at.
     """
-    return asyncio.run(_with_store(options, work, create, whole))
+    return finish(_with_store(options, work, create, whole))
 
 
 async def _with_store(options: Options, work: Work, create: bool, whole: bool) -> int:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from cyclopts import App
 
 from agentlog.cli.options import NO_OPTIONS, Options
 from agentlog.cli.progress import progress
-from agentlog.cli.running import FINE, WRONG, check_exists, configured
+from agentlog.cli.running import FINE, WRONG, check_exists, configured, finish
 from agentlog.cli.show import Output
 
 schema = App(name="schema", help="The database schema: bring it up to date, print it, compare it.")
@@ -22,7 +20,7 @@ def register(app: App) -> None:
 @schema.command
 def migrate(*, options: Options = NO_OPTIONS) -> int:
     """Bring the schema up to this release, and make what depends on it again. Again is harmless."""
-    return asyncio.run(_migrate(options))
+    return finish(_migrate(options))
 
 
 async def _migrate(options: Options) -> int:
@@ -63,7 +61,7 @@ def verify(*, options: Options = NO_OPTIONS) -> int:
 
     Prints each difference and exits with status 1. Changes nothing.
     """
-    return asyncio.run(_verify(options))
+    return finish(_verify(options))
 
 
 async def _verify(options: Options) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -10,7 +9,7 @@ from cyclopts import App
 
 from agentlog.cli.options import NO_OPTIONS, Options
 from agentlog.cli.progress import progress
-from agentlog.cli.running import FINE, WRONG, check_exists, configured
+from agentlog.cli.running import FINE, WRONG, check_exists, configured, finish
 from agentlog.cli.show import Output
 
 if TYPE_CHECKING:
@@ -29,7 +28,7 @@ def verify(*, options: Options = NO_OPTIONS) -> int:
     whatever the tenant.
     """
 
-    return asyncio.run(_verify(options))
+    return finish(_verify(options))
 
 
 async def _verify(options: Options) -> int:
