@@ -32,6 +32,7 @@ class Examination:
         fold: the fold of the best events.
         segment_findings: what is wrong with the segments by themselves.
         segments_end, postgres_end: the last position of each copy, damaged or not.
+        witness: how far Postgres knew this directory to be synced, before anything was read.
     """
 
     def __init__(self, place: Place, segment_findings: list[SegmentFinding], segments_end: int) -> None:
@@ -40,6 +41,7 @@ class Examination:
         self.segment_findings = segment_findings
         self.segments_end = segments_end
         self.postgres_end = 0
+        self.witness = 0
         self.copies: Copies
         self._blocks: Iterator[ReadBlock] = iter(())
         self._lines: dict[int, Line] = {}
@@ -111,18 +113,28 @@ class Examination:
 
 async def examine(place: Place, tell: Progress) -> Examination:
     """Read every byte of the segments, then compare every event of both copies."""
+    has_log = await place.reads.fetch(
+        "SELECT WHERE to_regclass($1) IS NOT NULL", f"{place.settings.schema}.events"
+    )
+    # In this order: what was synced is in the segments, what is in them is in Postgres.
+    witness = await _witness(place) if has_log else 0
     findings, segments_end = await asyncio.to_thread(verify_place, place, tell)
     examination = Examination(place, findings, segments_end)
-    postgres_end = 0
-    if await place.reads.fetch("SELECT WHERE to_regclass($1) IS NOT NULL", f"{place.settings.schema}.events"):
-        head = await place.reads.fetch(filled("head_position", schema=place.settings.schema))
-        last = await place.reads.fetch(filled("last_row", schema=place.settings.schema))
-        postgres_end = max(head[0]["position"] if head else 0, last[0]["position"])
-        examination.begin(postgres_end)
-        await examination.walk(max(postgres_end, segments_end), tell)
-    else:
+    examination.witness = witness
+    if not has_log:
         examination.begin(0)
+        return examination
+    head = await place.reads.fetch(filled("head_position", schema=place.settings.schema))
+    last = await place.reads.fetch(filled("last_row", schema=place.settings.schema))
+    examination.begin(max(head[0]["position"] if head else 0, last[0]["position"]))
+    await examination.walk(max(examination.postgres_end, segments_end), tell)
     return examination
+
+
+async def _witness(place: Place) -> int:
+    """Return how far Postgres knows the directory to be synced; 0 when it does not know it."""
+    rows = await place.reads.fetch(filled("mirrors", schema=place.settings.schema))
+    return next((row["durable_position"] for row in rows if row["id"] == place.directory.id), 0)
 
 
 def verify_place(place: Place, tell: Progress) -> tuple[list[SegmentFinding], int]:

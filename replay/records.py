@@ -14,6 +14,7 @@ import zstandard
 
 from eventlog.envelope import Event, StreamId, time_to_us
 from eventlog.settings import Settings
+from replay.statements import filled
 
 _COLUMNS = (
     "position", "stream_id", "version", "type", "schema", "id", "time", "occurred_at",
@@ -76,7 +77,4 @@ async def copy_streams(
             records=records,
             timeout=None,
         )
-    await connection.execute(
-        f"SELECT setval(pg_get_serial_sequence('{schema}.streams', 'id'),"
-        f" greatest(1, (SELECT coalesce(max(id), 1) FROM {schema}.streams)))"
-    )
+    await connection.fetch(filled("advance_stream_ids", schema=schema), f"{schema}.streams")

@@ -24,6 +24,7 @@ from replay.statements import filled
 from replay.tables import read_streams, write_rows
 
 RECORDS_AT_ONCE = 2_000
+_GUARDED = ("events", "streams")
 
 
 class PostgresRepair:
@@ -55,7 +56,8 @@ class PostgresRepair:
             await connection.execute("SELECT pg_advisory_xact_lock($1)", gate_key(self._schema))
             await self._check_unmoved(connection)
             await prepare(connection)
-            await connection.execute(filled("disable_guards", schema=self._schema))
+            for table in _GUARDED:
+                await connection.execute(filled("guards_off", schema=self._schema, table=table))
             ids = await self._fill_streams(connection)
             await self._write_events(connection, ids)
             for position, chain in copies.wrong_chains.items():
@@ -68,7 +70,8 @@ class PostgresRepair:
                 filled("set_head", schema=self._schema),
                 self._place.log_id, copies.position, time, copies.chain,
             )  # fmt: skip
-            await connection.execute(filled("enable_guards", schema=self._schema))
+            for table in _GUARDED:
+                await connection.execute(filled("guards_on", schema=self._schema, table=table))
 
     async def _check_unmoved(self, connection: asyncpg.Connection) -> None:
         """Refuse when somebody appended since: what was examined is no longer what stands there."""

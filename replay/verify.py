@@ -197,12 +197,10 @@ async def _mirror_findings(
             found.append(
                 Finding(area="copies", problem=problem, first_position=head + 1, last_position=durable)
             )
-        if row["id"] == examination.place.directory.id and durable > examination.segments_end:
-            end = examination.segments_end
-            problem = f"the segments end at {end}, and were synced up to {durable} once"
-            found.append(
-                Finding(area="segments", problem=problem, first_position=end + 1, last_position=durable)
-            )
+    end, witness = examination.segments_end, examination.witness
+    if witness > end:
+        problem = f"the segments end at {end}, and were synced up to {witness} once"
+        found.append(Finding(area="segments", problem=problem, first_position=end + 1, last_position=witness))
     return found
 
 

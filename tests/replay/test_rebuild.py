@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 
 import pytest
 
@@ -144,3 +145,16 @@ async def test_views_and_grants_outlive_a_rebuild(spoiled: Spoiled):
     ]
     granted = "SELECT has_table_privilege('pg_monitor', '{schema}.sessions', 'SELECT') AS ok"
     assert (await spoiled.sql(granted))[0]["ok"]
+
+
+async def test_a_writer_that_knew_a_wrong_row_forgets_it(spoiled: Spoiled, tmp_path: Path):
+    """On another host, which is told nothing: else it would write the wrong row again."""
+    await spoiled.fill()
+    here = await spoiled.log()
+    there = Spoiled(tmp_path / "there", spoiled.postgres, spoiled.schema)
+    await spoiled.sql("UPDATE {schema}.conversations SET input_tokens = 1000")
+    await there.append(SESSION, message("folded on from the wrong row"))
+    await rebuild(here)
+    await there.append(SESSION, message("folded on from the right one"))
+    assert await compare(here) == []
+    await there.close()

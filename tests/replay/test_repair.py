@@ -208,7 +208,29 @@ async def test_a_healthy_store_is_left_alone(spoiled: Spoiled):
     log = await spoiled.log()
     await log.append(Command([new(SESSION, message("k"), id=spoiled.ids.next())], idempotency_key="k"))
     await spoiled.close()
-    before = await spoiled.sql("SELECT * FROM {schema}.head"), spoiled.segments()[0].stat()
+    before = await spoiled.sql("SELECT * FROM {schema}.head"), identity(spoiled.segments()[0])
     report = await repair(spoiled.data, spoiled.postgres, settings=spoiled.settings)
     assert report == RepairReport(found=[], left=[])
-    assert (await spoiled.sql("SELECT * FROM {schema}.head"), spoiled.segments()[0].stat()) == before
+    assert (await spoiled.sql("SELECT * FROM {schema}.head"), identity(spoiled.segments()[0])) == before
+
+
+def identity(path: Path) -> tuple[int, int]:
+    """The same as long as nobody wrote or replaced the file."""
+    found = path.stat()
+    return found.st_ino, found.st_mtime_ns
+
+
+async def test_a_tail_that_postgres_alone_remembers_is_copied_again(spoiled: Spoiled):
+    """The durable mark went with it; Postgres keeps another one."""
+    await spoiled.fill()
+    path, offset = offset_in(await spoiled.log(), 7, "begin")
+    await spoiled.close()
+    text = lines(spoiled.data)
+    with path.open("r+b") as file:
+        file.truncate(offset)
+    (spoiled.data / "segments" / "HEAD").unlink()
+    report = await repair(spoiled.data, spoiled.postgres, settings=spoiled.settings)
+    (finding,) = report.found
+    assert (finding.area, finding.first_position, finding.last_position) == ("segments", 7, 12)
+    assert report.left == []
+    assert lines(spoiled.data) == text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from eventlog.envelope import StreamId
 from eventlog.events import new
 from eventlog.io import SystemIo
 from eventlog.segment.directory import SegmentDirectory
+from projections.archive.archive import Archive
 from replay.blocks import readable_blocks
 from replay.report import Finding
 from replay.verify import verify, verify_store
@@ -319,3 +321,36 @@ async def test_a_schema_that_is_gone_is_said_to_be(spoiled: Spoiled):
     await spoiled.sql("DROP SCHEMA {schema} CASCADE")
     found = await verify_store(spoiled.data, spoiled.postgres, settings=spoiled.settings, schema_check=False)
     assert [finding.area for finding in found] == ["schema"]
+
+
+async def test_an_open_log_verifies_while_writers_go_on(spoiled: Spoiled):
+    """At one position, though the head moves on meanwhile."""
+    await spoiled.fill()
+    log = await spoiled.log()
+    stop = asyncio.Event()
+
+    async def write() -> int:
+        count = 0
+        while not stop.is_set():
+            await log.append(Command([new(SESSION, message(f"w{count}"), id=spoiled.ids.next())]))
+            count += 1
+        return count
+
+    writer = asyncio.create_task(write())
+    found = [await verify(log, schema_check=False) for _ in range(3)]
+    stop.set()
+    assert await writer > 0
+    assert found == [[], [], []]
+
+
+async def test_a_damaged_archive_file_is_named(spoiled: Spoiled):
+    """With the positions it holds."""
+    await spoiled.fill()
+    log = await spoiled.log()
+    directory = log.directory.archive
+    archive = Archive(directory, lambda *range: log.segments.read(*range), str(log.directory.log_id))
+    await asyncio.to_thread(archive.build, 13)
+    assert await verify(log, archive) == []
+    flip(next(iter(sorted(directory.rglob("*.parquet")))), 20)
+    (finding,) = await verify(log, archive)
+    assert (finding.area, finding.first_position, finding.last_position) == ("archive", 1, 13)

@@ -1,0 +1,3 @@
+-- Forbid changes of a table of the log again.
+--   {table}  events or streams
+ALTER TABLE {schema}.{table} ENABLE TRIGGER USER
