@@ -6,14 +6,15 @@ Questions are answered from this host's copy of the log: Parquet files and what 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Awaitable, Callable, Generator, Iterator
+from contextlib import suppress
 from importlib import import_module
 from typing import Any, NamedTuple
 
 from agentlog.errors import NotFound
 from agentlog.scope import Scope
 from agentlog.session import present
-from eventlog.errors import BadInput
+from eventlog.errors import AgentlogError, BadInput
 from eventlog.events import SESSION, ArchiveEvent, GenerationStarted
 from projections import archive as parquet
 from projections.conversation import Conversation
@@ -37,17 +38,26 @@ class Answer:
         rows = (await store.archive.sql("…")).rows     # others go on meanwhile
         frame = store.archive.sql("…").df()            # quick to write; blocks
 
+    Awaited, it holds everything any host appended before; otherwise what this host's segments have.
     Errors of the question come then as well.
     """
 
-    def __init__(self, ask: Callable[[], Found]) -> None:
+    def __init__(self, ask: Callable[[], Found], catch_up: Callable[[], Awaitable[object]]) -> None:
         self._ask = ask
+        self._catch_up = catch_up
         self._found: Found | None = None
 
     def __await__(self) -> Generator[Any, None, Answer]:
         if self._found is None:
-            self._found = yield from asyncio.to_thread(self._ask).__await__()
+            self._found = yield from self._fresh().__await__()
         return self
+
+    async def _fresh(self) -> Found:
+        # What other hosts appended counts as well. Without Postgres, or with a full disk, the
+        # answer is what this host has: better than none.
+        with suppress(AgentlogError, OSError):
+            await self._catch_up()
+        return await asyncio.to_thread(self._ask)
 
     def __iter__(self) -> Iterator[tuple[Any, ...]]:
         return iter(self.rows)
@@ -207,4 +217,4 @@ class Archives:
                 )
             return found
 
-        return Answer(find)
+        return Answer(find, self._scope.log.catch_up)

@@ -30,6 +30,7 @@ class Committed(NamedTuple):
     last_position: int
     block: Block | None
     waiting: Sequence[tuple[Pending, Receipt]]
+    level: asyncio.Future[None] | None = None  # of somebody who waits for the mirror alone
 
 
 class Acknowledger:
@@ -68,6 +69,12 @@ class Acknowledger:
             if not pending.wait_for_mirror:
                 resolve(pending, receipt)
         await self._queue.put(committed)
+
+    async def level(self, position: int) -> None:
+        """Return when the segments reach `position`, which Postgres has. Raises what keeps them."""
+        reached = asyncio.get_running_loop().create_future()
+        await self._queue.put(Committed(position, None, (), reached))
+        await reached
 
     async def close(self) -> None:
         """Acknowledge what is committed, then stop."""
@@ -118,6 +125,8 @@ class Acknowledger:
             else:
                 for committed in group:
                     tell(committed.waiting)
+                    if committed.level is not None and not committed.level.done():
+                        committed.level.set_result(None)
             finally:
                 self._busy = False
 
@@ -139,6 +148,8 @@ class Acknowledger:
         if not isinstance(error, MirrorUnavailable) or self.trouble is None:
             self.trouble = error
         for committed in group:
+            if committed.level is not None and not committed.level.done():
+                committed.level.set_exception(error)
             for pending, receipt in committed.waiting:
                 if pending.wait_for_mirror:
                     refuse(

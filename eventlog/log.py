@@ -159,6 +159,16 @@ class Log:
         row = await self.reads.head()
         return Head(row["position"], us_to_time(row["time_us"]), row["chain"])
 
+    async def catch_up(self) -> int:
+        """Copy what other hosts appended into the local segments; return the head they then reach.
+
+        Appending does so by itself; this is for who only reads the local copy.
+        """
+        head = (await self.head()).position
+        if self.segments.durable_position < head:
+            await self._parts.acknowledger.level(head)
+        return head
+
     async def read(self, after: int = 0, until: int | None = None) -> AsyncIterator[Sequence[Event]]:
         """Yield events with after < position <= until, in order, in blocks; None reads to the head.
 

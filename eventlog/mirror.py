@@ -116,7 +116,8 @@ def _copied(page: Sequence[StoredEvent], chain: bytes | None) -> Block | None:
     """Return the head of a page as one block, hashes checked; None when the chain is not known."""
     if chain is None:
         return None
-    before, lines, length = chain, [], 0
+    before, length = chain, 0
+    lines: list[bytes] = []
     for stored in page:
         if stored.position != page[0].position + len(lines):
             break  # a position is missing; the next page begins with it

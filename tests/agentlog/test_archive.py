@@ -112,3 +112,14 @@ async def test_a_table_is_rows_dicts_and_a_data_frame_where_pandas_is(store):
     else:
         with pytest.raises(BadInput, match="pandas"):
             table.df()
+
+
+async def test_an_awaited_answer_holds_what_another_host_has_just_appended(open_store, store):
+    """A host that only asks never appends, and appending is what brings others' events here."""
+    async with open_store("reader") as reader:
+        await fill(store, 3)
+
+        counted = await reader.archive.sql("select count(*) from messages")
+
+        assert counted.rows == [(3,)]
+        assert reader.log.segments.durable_position == (await store.log.head()).position
