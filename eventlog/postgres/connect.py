@@ -77,14 +77,14 @@ async def connect(target: Target, *, timeout_s: float, command_timeout_s: float 
     }
     try:
         connection = await asyncpg.connect(**arguments)
-    except (*_BROKEN, asyncpg.PostgresError) as error:
-        raise unavailable(error) from error
     except ValueError as error:
         # Its words quote what could not be parsed, which may be a part of the password.
         raise LogUnavailable(
-            f"the address of Postgres cannot be read ({type(error).__name__})",
+            f"the address of Postgres or one of its parameters cannot be read ({type(error).__name__})",
             hint="it is postgresql://user:password@host:port/database; escape special characters (%40 for @)",
         ) from None
+    except (*_BROKEN, asyncpg.PostgresError) as error:
+        raise unavailable(error) from error
     major = connection.get_server_version().major
     if major < OLDEST_MAJOR:
         await connection.close()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -42,12 +42,10 @@ async def log(opened: OpenLog) -> Log:
 
 
 @pytest.fixture
-async def proxy(postgres_server: EmbeddedPostgres) -> AsyncIterator[Proxy]:
+async def proxy(postgres_server: EmbeddedPostgres, short_path: Path) -> AsyncIterator[Proxy]:
     """A proxy in front of the shared server."""
-    # Not tmp_path: the path of a socket has 107 bytes at most.
-    with tempfile.TemporaryDirectory(prefix="agentlog-proxy-") as directory:
-        async with proxied(postgres_server.connection, Path(directory)) as proxy:
-            yield proxy
+    async with proxied(postgres_server.connection, short_path) as proxy:
+        yield proxy
 
 
 @pytest.fixture
@@ -56,3 +54,19 @@ async def admin(postgres_server: EmbeddedPostgres) -> AsyncIterator[asyncpg.Conn
     connection = await asyncpg.connect(**postgres_server.connection)
     yield connection
     await connection.close()
+
+
+@pytest.fixture
+def short_path() -> Iterator[Path]:
+    """A directory for a socket, whose path has 107 bytes at most; tmp_path can be longer."""
+    with tempfile.TemporaryDirectory(prefix="agentlog-") as directory:
+        yield Path(directory)
+
+
+@pytest.fixture
+async def role(admin: asyncpg.Connection, schema_name: str) -> AsyncIterator[str]:
+    """A role without any right, that the test's user may act as; dropped at the end."""
+    name = f"{schema_name}_role"
+    await admin.execute(f"CREATE ROLE {name}")
+    yield name
+    await admin.execute(f"DROP OWNED BY {name}; DROP ROLE {name}")

@@ -37,6 +37,7 @@ class Proxy:
         connection: arguments for asyncpg.connect, as the server's, through the proxy.
         faults: what happens to the next appends, in order; once empty, all pass.
         appends: how many appends reached the proxy.
+        server_version: what new connections are told the server is; None: the truth.
         struck: set once a fault has happened.
     """
 
@@ -46,6 +47,7 @@ class Proxy:
         self.connection = {**server, "host": str(directory), "port": _PORT}
         self.faults: deque[str] = deque()
         self.appends = 0
+        self.server_version: str | None = None
         self.struck = asyncio.Event()
         self._server: asyncio.Server | None = None
         self._links: set[_Link] = set()
@@ -122,6 +124,9 @@ class _Link:
         with contextlib.suppress(OSError, asyncio.IncompleteReadError):
             while True:
                 kind, length, body = await _message(reader)
+                if kind == b"S" and body.startswith(b"server_version\0") and self._proxy.server_version:
+                    body = b"server_version\0%b\0" % self._proxy.server_version.encode()
+                    length = (len(body) + 4).to_bytes(4, "big")
                 if self._fault not in (ANSWER_LOST, ANSWER_SWALLOWED):
                     self._client.write(kind + length + body)
                     await self._client.drain()
