@@ -125,23 +125,23 @@ class Batch:
         self.conflicts: list[tuple[Pending, StreamId, int, int]] = []  # (…, expected, actual)
         self._by_stream: dict[StreamId, Slot] = {}
 
-    def rows_json(self) -> str:
-        """The projection rows as the append function takes them.
+    def rows_json(self) -> dict[str, str]:
+        """The projection rows as the append function takes them: a JSON array by table.
 
         Text columns cannot hold NUL: it becomes U+FFFD here, and here alone; the log stays exact.
         """
-        tables = []
+        tables = {}
         for name, rows in self.rows.items():
             parts = [
                 b'{"s":%d,"f":%d,"l":%d,"version":%d,%b'
                 % (row.slot.index, row.first, row.last, row.version, _encode(row.state)[1:])
                 for row in rows.values()
             ]
-            tables.append(b'"%b":[%b]' % (name.encode(), b",".join(parts)))
-        text = b"{%b}" % b",".join(tables)
-        if b"\\u0000" in text:
-            text = _NUL.sub(rb"\1\\ufffd", text)
-        return text.decode()
+            text = b"[%b]" % b",".join(parts)
+            if b"\\u0000" in text:
+                text = _NUL.sub(rb"\1\\ufffd", text)
+            tables[name] = text.decode()
+        return tables
 
     def slot(
         self, stream: StreamId, known: Mapping[StreamId, StreamState], blank: Callable[[str], Sequence[Any]]

@@ -70,7 +70,8 @@ class InlineProjection(Protocol):
             row per stream. When an event changes them, the row written before stays as it is.
         table_sql: DDL with `{schema}`, creating the table and its indexes.
         upsert_sql: one statement with `{schema}` for the body of the append function, over its
-            variables `rows` (json), `stream_ids`, `positions`, `s_tenant`, `s_key`, `accepted_at`.
+            variables `rows` (json, those of this table), `stream_ids`, `positions`, `s_tenant`,
+            `s_key`, `accepted_at`.
         load_sql: one statement with `{schema}`; $1 bigint[] of stream ids; returns stream_id and
             the newest row of each stream as json text in `state`.
     """

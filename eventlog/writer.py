@@ -10,7 +10,6 @@ been committed, those stamps are stale now, and looking up an event id tells the
 from __future__ import annotations
 
 import asyncio
-import os
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 
@@ -20,6 +19,7 @@ from eventlog.clock import Clock
 from eventlog.command import Command, Receipt
 from eventlog.envelope import StreamId, encode_line, us_to_time
 from eventlog.errors import Closed, LogUnavailable
+from eventlog.forks import forks
 from eventlog.outcome import Outcomes, conflict
 from eventlog.postgres.append import Appended, Appender
 from eventlog.postgres.connect import OTHER_WRITER_SET, is_broken, is_rolled_back, translate
@@ -66,7 +66,7 @@ class Writer:
         self._again: list[Pending] = []  # refused or deferred; they go before `_waiting`
         self._working = False
         self._tick = 0
-        self._pid = os.getpid()
+        self._forks = forks()
         self._closing = False
         self._arrived = asyncio.Event()
         self._taken = asyncio.Event()
@@ -92,7 +92,7 @@ class Writer:
         return await future
 
     def _check_open(self) -> None:
-        if self._closing or os.getpid() != self._pid:
+        if self._closing or forks() != self._forks:
             raise Closed("the log was closed, or opened before a fork", hint="open it in this process")
 
     def known(self, stream: StreamId) -> StreamState | None:

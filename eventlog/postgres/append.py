@@ -114,7 +114,7 @@ class Appender:
         return (True, smaller) if len(smaller) < len(data) else (False, data)
 
     def _one_event(self, batch: Batch) -> tuple[Any, ...]:
-        event, slot = batch.events[0], batch.slots[0]
+        event, slot, rows = batch.events[0], batch.slots[0], batch.rows_json()
         compressed, data = self._stored(event)
         return (
             slot.id,
@@ -129,7 +129,8 @@ class Appender:
             data,
             event.meta,
             event.hash,
-            batch.rows_json(),
+            words(rows),
+            list(rows.values()),
         )
 
     def _many_events(self, batch: Batch) -> tuple[Any, ...]:
@@ -137,6 +138,7 @@ class Appender:
         stored = [self._stored(event) for event in events]
         owners = {entry[0]: entry[2] for entry in batch.entries}
         pending_keys = list(keys.values())
+        rows = batch.rows_json()
         return (
             numbers([slot.group for slot in slots]),
             texts([slot.stream.tenant for slot in slots]),
@@ -162,7 +164,8 @@ class Appender:
             [data for _, data in stored],
             [event.meta for event in events],
             b"".join([event.hash for event in events]),
-            batch.rows_json(),
+            words(rows),
+            list(rows.values()),
         )
 
 

@@ -58,9 +58,11 @@ def functions_mark(schema: str, projections: Sequence[InlineProjection]) -> str:
 
 
 def _functions(schema: str, projections: Sequence[InlineProjection]) -> str:
-    # Most batches write to one table; an INSERT of no rows would still cost 20 us.
+    # Most batches write to one table; an INSERT of no rows would still cost 20 us, and taking one
+    # table's rows out of a common JSON object 2 us an event.
     upserts = "\n\n".join(
-        f"    IF (rows -> '{projection.name}') IS NOT NULL THEN\n"
+        f"    IF '{projection.name}' = ANY (row_tables) THEN\n"
+        f"    rows := row_texts[array_position(row_tables, '{projection.name}')];\n"
         f"{projection.upsert_sql.rstrip().rstrip(';')};\n    END IF;"
         for projection in projections
     )

@@ -8,7 +8,6 @@ appended: Postgres committed it before.
 from __future__ import annotations
 
 import logging
-import os
 import sys
 import uuid
 from collections.abc import Callable, Iterator, Sequence
@@ -16,6 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from eventlog.clock import Clock
 from eventlog.envelope import Event
 from eventlog.errors import Closed, CopiesDisagree, MirrorUnavailable
+from eventlog.forks import forks
 from eventlog.io import Io
 from eventlog.segment.appender import Block, check_block
 from eventlog.segment.directory import SegmentDirectory
@@ -57,7 +57,7 @@ class SegmentStore:
     ) -> None:
         self.directory = directory
         self._log_id, self._io, self._level = log_id, io, settings.zstd_level
-        self._pid = os.getpid()
+        self._forks = forks()
         self._closed = False
         self._files = SegmentDirectory(directory, io)
         self._tail = tail = Tail(
@@ -215,7 +215,7 @@ class SegmentStore:
         Raises:
             MirrorUnavailable: the last sync failed; the files are closed all the same.
         """
-        if self._closed or self._pid != os.getpid():
+        if self._closed or self._forks != forks():
             return
         try:
             if not self._tail.refused:
@@ -227,7 +227,7 @@ class SegmentStore:
             self._release()
 
     def _check_open(self) -> None:
-        if self._pid != os.getpid():
+        if self._forks != forks():
             raise Closed("the process forked after the segments were opened", hint="open the store again")
         if self._closed:
             raise Closed(f"the segments in {self.directory} are closed", hint="open the store again")

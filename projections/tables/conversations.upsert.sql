@@ -16,7 +16,7 @@ SELECT
     r.message_count, r.window_start, r.window_message_count, r.compaction_count, r.last_message_id,
     r.last_role, r.last_model, r.input_tokens, r.output_tokens, r.cache_read_tokens,
     r.cache_write_tokens, r.reasoning_tokens, r.cost
-FROM json_to_recordset(rows -> 'conversations') AS r (
+FROM json_to_recordset(rows) AS r (
     s integer, f integer, l integer, version bigint,
     message_count bigint, window_start bigint, window_message_count bigint, compaction_count bigint,
     last_message_id text, last_role text, last_model text, input_tokens bigint, output_tokens bigint,

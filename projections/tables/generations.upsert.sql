@@ -12,7 +12,7 @@ SELECT
     stream_ids[r.s], r.version, positions[r.f], accepted_at, positions[r.l], accepted_at,
     s_tenant[r.s], s_key[r.s],
     r.generation, r.first_message, r.reason
-FROM json_to_recordset(rows -> 'generations') AS r (
+FROM json_to_recordset(rows) AS r (
     s integer, f integer, l integer, version bigint,
     generation bigint, first_message bigint, reason text
 )

@@ -12,7 +12,7 @@ SELECT
     stream_ids[r.s], r.version, positions[r.f], accepted_at, positions[r.l], accepted_at,
     s_tenant[r.s], s_key[r.s],
     r.session, r.status, r.priority, r.worker, r.attempts, r.reason, r.lease_s
-FROM json_to_recordset(rows -> 'queue_items') AS r (
+FROM json_to_recordset(rows) AS r (
     s integer, f integer, l integer, version bigint,
     session text, status text, priority integer, worker text, attempts bigint, reason text,
     lease_s double precision

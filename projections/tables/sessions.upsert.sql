@@ -14,7 +14,7 @@ SELECT
     s_tenant[r.s], s_key[r.s],
     r.title, r.agent, r.model, r.mode, r.state, r.parent, r.source, r.directory, r.git_branch,
     r.tool_version, r.expires_at, r.error, r.config
-FROM json_to_recordset(rows -> 'sessions') AS r (
+FROM json_to_recordset(rows) AS r (
     s integer, f integer, l integer, version bigint,
     title text, agent text, model text, mode text, state text, parent text, source text, directory text,
     git_branch text, tool_version text, expires_at timestamptz, error text, config json

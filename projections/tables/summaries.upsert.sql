@@ -12,7 +12,7 @@ SELECT
     stream_ids[r.s], r.version, positions[r.f], accepted_at, positions[r.l], accepted_at,
     s_tenant[r.s], s_key[r.s],
     r.number, r.summary, r.trigger, r.tokens_before, r.tokens_after, r.leaf_id
-FROM json_to_recordset(rows -> 'summaries') AS r (
+FROM json_to_recordset(rows) AS r (
     s integer, f integer, l integer, version bigint,
     number bigint, summary text, trigger text, tokens_before bigint, tokens_after bigint, leaf_id text
 )

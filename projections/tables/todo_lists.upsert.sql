@@ -12,7 +12,7 @@ SELECT
     stream_ids[r.s], r.version, positions[r.f], accepted_at, positions[r.l], accepted_at,
     s_tenant[r.s], s_key[r.s],
     r.total, r.completed, r.in_progress, r.pending, r.todos
-FROM json_to_recordset(rows -> 'todo_lists') AS r (
+FROM json_to_recordset(rows) AS r (
     s integer, f integer, l integer, version bigint,
     total bigint, completed bigint, in_progress bigint, pending bigint, todos jsonb
 )

@@ -19,12 +19,13 @@ from projections.catalog import INLINE, VIEWS_SQL, for_type
 
 _FUNCTION = """
 CREATE FUNCTION {schema}.write(
-    rows json, stream_ids bigint[], positions bigint[],
+    tables json, stream_ids bigint[], positions bigint[],
     s_tenant text[], s_key text[], accepted_at timestamptz,
     OUT stream_id bigint, OUT first_position bigint, OUT version bigint
 ) LANGUAGE plpgsql AS $body$
 #variable_conflict use_column
 DECLARE
+    rows json;
     tenant text; key text; last bigint; state text; position bigint;
 BEGIN
 {upserts}
@@ -51,7 +52,10 @@ class Tables:
         for projection in INLINE:
             await self.connection.execute(self.sql(projection.table_sql))
         await self.connection.execute(self.sql(VIEWS_SQL))
-        upserts = "\n".join(projection.upsert_sql for projection in INLINE)
+        upserts = "\n".join(
+            f"rows := coalesce(tables -> '{projection.name}', '[]');\n{projection.upsert_sql}"
+            for projection in INLINE
+        )
         await self.connection.execute(self.sql(_FUNCTION.replace("{upserts}", upserts)))
 
     def new_stream(self, key: str | None = None) -> Stream:

@@ -7,7 +7,7 @@ breaks its promise and raises.
 
 from __future__ import annotations
 
-import itertools
+import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,6 @@ from eventlog.settings import Settings
 
 STORY = "story"
 IDS = Ids(SystemClock())
-_numbers = itertools.count(1)
 
 
 def story(key: str = "one", tenant: str = "acme") -> StreamId:
@@ -119,7 +118,7 @@ class Projection:
             INSERT INTO {{schema}}.{name}
             SELECT stream_ids[r.s], r.version, positions[r.f], accepted_at, positions[r.l], accepted_at,
                    s_tenant[r.s], s_key[r.s], {", ".join(f"r.{column}" for column in fields)}
-              FROM json_to_recordset(rows -> '{name}')
+              FROM json_to_recordset(rows)
                    AS r (s integer, f integer, l integer, version bigint, {columns})
              WHERE positions[r.l] IS NOT NULL
             ON CONFLICT ({key}) DO UPDATE SET {changes}"""
@@ -159,6 +158,11 @@ async def open_log(
         clock=clock,
         progress=progress,
     )
+
+
+async def verdicts(log: Log, *commands: Command) -> list[Any]:
+    """Append all at once; a Receipt or an exception each, in order."""
+    return await asyncio.gather(*map(log.append, commands), return_exceptions=True)
 
 
 async def whole(log: Log, after: int = 0) -> list[Event]:

@@ -7,7 +7,8 @@
 --   s_*  one element per stream: group, identity, id (NULL: believed new), stamp, version after
 --   k_*  one element per idempotency key: group, tenant, key, first ordinal, event count
 --   e_*  one element per event, in order; hashes is the concatenation of their 32-byte hashes
---   rows the projection rows, one JSON array per table (eventlog/projection.py)
+--   row_* one element per projection table that has rows: its name, its rows as a JSON array
+--         (eventlog/projection.py)
 --
 -- Returns one row. Where groups were refused: their numbers, then the streams at fault (index,
 -- true id and version) and the keys at fault (index, first position and count of the original).
@@ -17,7 +18,7 @@ CREATE OR REPLACE FUNCTION {schema}.append(
     k_group integer[], k_tenant text[], k_key text[], k_first integer[], k_count integer[], k_ttl interval,
     e_stream integer[], e_version bigint[], e_type text[], e_schema smallint[], e_id uuid[],
     e_occurred_at timestamptz[], e_encoding text[], e_compressed boolean[], e_data bytea[], e_meta bytea[],
-    hashes bytea, rows json,
+    hashes bytea, row_tables text[], row_texts text[],
     caller_epoch integer, caller_projections text, mirror uuid, mirror_position bigint,
     OUT first_position bigint, OUT time_us bigint, OUT chain_before bytea, OUT chain_after bytea,
     OUT stream_ids bigint[], OUT refused integer[],
@@ -34,6 +35,7 @@ AS $body$
 #variable_conflict use_column
 DECLARE
     accepted_at timestamptz;
+    rows        json;
     positions   bigint[];
     actual      bigint[];
     last        bigint;

@@ -6,7 +6,8 @@
 CREATE OR REPLACE FUNCTION {schema}.append_one(
     p_stream_id bigint, p_tenant text, p_kind text, p_key text, p_version bigint,
     p_type text, p_schema smallint, p_id uuid, p_occurred_at timestamptz, p_encoding text,
-    p_compressed boolean, p_data bytea, p_meta bytea, p_hash bytea, rows json,
+    p_compressed boolean, p_data bytea, p_meta bytea, p_hash bytea,
+    row_tables text[], row_texts text[],
     caller_epoch integer, caller_projections text, mirror uuid, mirror_position bigint,
     OUT first_position bigint, OUT time_us bigint, OUT chain_before bytea, OUT chain_after bytea,
     OUT stream_id bigint, OUT stale_version bigint
@@ -20,6 +21,7 @@ AS $body$
 #variable_conflict use_column
 DECLARE
     accepted_at timestamptz;
+    rows        json;
     head_epoch  integer;
     head_projections text;
     positions   bigint[];

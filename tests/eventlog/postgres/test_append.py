@@ -191,7 +191,7 @@ async def test_an_append_is_durable_whatever_the_role_s_default_is(
     async with connection.transaction():
         await connection.fetchrow(
             f"SELECT * FROM {schema}.append_one(NULL, 'acme', 'story', 'k', 0, 'noted', 1::smallint,"
-            " gen_random_uuid(), NULL, NULL, false, 'null', '{}', sha256('x'), '{}',"
+            " gen_random_uuid(), NULL, NULL, false, 'null', '{}', sha256('x'), '{}', '{}',"
             " 1, $1, gen_random_uuid(), 0)",
             "chapters:1,tallies:1",
         )
