@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import errno
 import threading
-from typing import Any
 
 import pytest
 
@@ -15,7 +14,7 @@ from eventlog.command import Command
 from eventlog.errors import MirrorUnavailable, NotMirrored
 from eventlog.log import Log
 from tests.eventlog.conftest import OpenLog
-from tests.support.builders import assert_whole, said, saying, story
+from tests.support.builders import assert_whole, said, saying, story, verdicts
 from tests.support.failing_io import FailingIo
 
 A, B = story("a"), story("b")
@@ -43,10 +42,6 @@ async def assert_level(log: Log, count: int) -> None:
     stored = b"".join(row.line for row in await log.reads.page(0, count + 1))
     assert segment_lines(log) == stored
     assert log.segments.durable_position == count
-
-
-async def append_together(log: Log, *commands: Command) -> list[Any]:
-    return await asyncio.gather(*map(log.append, commands), return_exceptions=True)
 
 
 async def test_invariant_2_nobody_is_told_before_the_sync(opened: OpenLog):
@@ -135,7 +130,7 @@ async def test_a_disk_that_fails_after_the_commit_is_told_with_the_receipt(
     log = await opened(io=io, clock=clock)
     await log.append(saying(A))
     io.failures[call] = number
-    found = await append_together(log, *[saying(story(str(n))) for n in range(size)])
+    found = await verdicts(log, *[saying(story(str(n))) for n in range(size)])
     assert [type(error) for error in found] == [NotMirrored] * size
     assert sorted(error.receipt.first_position for error in found) == list(range(2, 2 + size))
     assert (await log.head()).position == 1 + size
@@ -214,7 +209,7 @@ async def test_a_mirror_that_breaks_in_an_unforeseen_way_leaves_nobody_waiting(o
     io = FailingIo()
     log = await opened(io=io, batch_events_max=2)
     io.failures["pwrite"] = MemoryError("no room")
-    found = await append_together(log, *[saying(story(str(n))) for n in range(12)])
+    found = await verdicts(log, *[saying(story(str(n))) for n in range(12)])
     assert {type(error) for error in found} == {NotMirrored}
     with pytest.raises(MirrorUnavailable):
         await log.append(saying(A))
@@ -225,9 +220,9 @@ async def test_several_who_come_while_it_heals_are_all_answered(opened: OpenLog)
     io, clock = FailingIo(), PushedClock()
     log = await opened(io=io, clock=clock)
     io.failures["fdatasync"] = errno.EIO
-    await append_together(log, saying(A), saying(B))
+    await verdicts(log, saying(A), saying(B))
     io.failures.clear()
     clock.pass_time()
-    found = await append_together(log, *[Command([said(A), said(B)]) for _ in range(10)])
+    found = await verdicts(log, *[Command([said(A), said(B)]) for _ in range(10)])
     assert [receipt.first_position for receipt in found] == list(range(3, 23, 2))
     await assert_level(log, 22)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from typing import Any
 
 import msgspec
@@ -12,7 +11,7 @@ import pytest
 from eventlog.batch import FoldFailed
 from eventlog.command import Command
 from eventlog.envelope import StreamId
-from eventlog.errors import BadInput, Closed, Conflict, LogUnavailable, NotMirrored, OutcomeUnknown
+from eventlog.errors import BadInput, Closed, Conflict
 from eventlog.log import Log
 from tests.eventlog.conftest import OpenLog
 from tests.support.builders import (
@@ -26,23 +25,16 @@ from tests.support.builders import (
     story,
     table,
     turned,
+    verdicts,
     whole,
 )
 from tests.support.proxy import (
     ANSWER_LOST,
-    ANSWER_SWALLOWED,
     NEVER_SENT,
-    SENT_AND_CUT,
-    SWALLOWED,
     Proxy,
 )
 
 A, B, C = (story(key) for key in "abc")
-
-
-async def verdicts(log: Log, *commands: Command) -> list[Any]:
-    """Append all at once; a Receipt or an exception each, in order."""
-    return await asyncio.gather(*map(log.append, commands), return_exceptions=True)
 
 
 async def test_a_receipt_says_where_the_events_stand(log: Log):
@@ -158,166 +150,6 @@ async def test_a_command_postgres_refuses_fails_alone_and_order_is_kept(log: Log
     events = await assert_whole(log)
     assert [event.value["text"] for event in events if event.stream_id == B] == ["2", "3"]
     assert [event.value["text"] for event in events if event.stream_id == A] == ["1", "4"]
-
-
-FAULTS = [NEVER_SENT, ANSWER_LOST, SENT_AND_CUT]
-
-
-@pytest.mark.parametrize("fault", FAULTS)
-@pytest.mark.parametrize("size", [1, 3])
-async def test_invariant_5_a_cut_connection_neither_loses_nor_repeats_an_append(
-    opened: OpenLog, proxy: Proxy, fault: str, size: int
-):
-    """Unknown is not failed: the truth is looked up, and the caller gets the receipt it would have got."""
-    log = await opened(target=proxy.connection)
-    before = await log.append(saying(A))
-    proxy.faults.append(fault)
-    receipt = await log.append(Command([said((A, B, C)[n % 3]) for n in range(size)]))
-    assert proxy.struck.is_set()
-    assert (receipt.first_position, receipt.last_position) == (2, 1 + size)
-    assert receipt.versions[A] == before.versions[A] + 1
-    assert not receipt.duplicate
-    events = await assert_whole(log)
-    assert len(events) == 1 + size
-    assert receipt.time == events[-1].time
-
-
-@pytest.mark.parametrize("fault", FAULTS)
-async def test_invariant_5_every_command_of_a_cut_batch_gets_its_own_verdict(
-    opened: OpenLog, proxy: Proxy, fault: str
-):
-    """New streams and old, several streams, expected versions, keys and their repeats."""
-    log = await opened(target=proxy.connection)
-    await log.append(saying(A, "0"))
-    proxy.faults.append(fault)
-    found = await verdicts(
-        log,
-        saying(A, "1", expected=1),
-        Command([said(A, "2"), said(B, "3")], expected={B: 0}),
-        saying(C, "4", idempotency_key="k"),
-        saying(C, "repeat", idempotency_key="k"),
-        saying(story("d"), "5"),
-        saying(A, expected=9),
-    )
-    assert [type(verdict).__name__ for verdict in found] == ["Receipt"] * 5 + ["Conflict"]
-    assert [verdict.duplicate for verdict in found[:5]] == [False, False, False, True, False]
-    assert found[3].first_position == found[2].first_position
-    events = await assert_whole(log)
-    assert sorted(event.value["text"] for event in events) == list("012345")
-    for verdict in found[:5]:
-        own = [event for event in events if verdict.first_position <= event.position <= verdict.last_position]
-        assert {event.stream_id: event.version for event in own} == verdict.versions
-
-
-async def test_invariant_5_an_answer_lost_again_and_again_is_still_found(opened: OpenLog, proxy: Proxy):
-    log = await opened(target=proxy.connection)
-    proxy.faults.extend([NEVER_SENT, ANSWER_LOST, ANSWER_LOST])
-    assert (await log.append(saying(A))).first_position == 1
-    assert len(await assert_whole(log)) == 1
-
-
-@pytest.mark.parametrize("fault", [SWALLOWED, ANSWER_SWALLOWED])
-async def test_invariant_5_a_silent_connection_is_given_up_and_the_truth_looked_up(
-    opened: OpenLog, proxy: Proxy, fault: str
-):
-    """A firewall that forgets a connection answers nothing at all."""
-    log = await opened(target=proxy.connection, command_timeout_s=0.3)
-    await log.append(saying(A))
-    proxy.faults.append(fault)
-    receipt = await log.append(saying(A))
-    assert (receipt.first_position, receipt.versions) == (2, {A: 2})
-    assert len(await assert_whole(log)) == 2
-
-
-async def away_after(log: Log, proxy: Proxy, fault: str, *commands: Command) -> list[Any]:
-    """Append while the connection is struck once, and Postgres is gone afterwards."""
-    proxy.faults.append(fault)
-    appends = [asyncio.ensure_future(log.append(command)) for command in commands]
-    await proxy.struck.wait()
-    await proxy.go_away()
-    return await asyncio.gather(*appends, return_exceptions=True)
-
-
-@pytest.mark.parametrize("fault", FAULTS)
-@pytest.mark.parametrize("others", [False, True], ids=["alone", "another log appends meanwhile"])
-async def test_invariant_5_while_postgres_is_away_an_outcome_is_unknown_and_a_repeat_never_lands_twice(
-    opened: OpenLog, proxy: Proxy, fault: str, others: bool
-):
-    """The same event ids again, on the same open log."""
-    log = await opened(target=proxy.connection)
-    await log.append(saying(A, "0"))
-    command = saying(A, "1")
-    [error] = await away_after(log, proxy, fault, command)
-    assert isinstance(error, OutcomeUnknown)
-    if others:
-        await (await opened("other")).append(saying(A, "theirs"))
-    await proxy.come_back()
-    await log.append(saying(B, "something else first"))
-    await log.reload([A])
-    receipt = await log.append(command)
-    events = await assert_whole(log)
-    assert [event.value["text"] for event in events if event.stream_id == A].count("1") == 1
-    assert events[receipt.first_position - 1].id == command.events[0].id
-    assert receipt.versions == {A: events[receipt.first_position - 1].version}
-
-
-@pytest.mark.parametrize("fault", FAULTS)
-async def test_invariant_5_a_key_tells_the_outcome_also_after_a_restart(
-    opened: OpenLog, proxy: Proxy, fault: str
-):
-    log = await opened(target=proxy.connection)
-    [error] = await away_after(log, proxy, fault, saying(A, "1", expected=0, idempotency_key="k"))
-    assert isinstance(error, OutcomeUnknown)
-    await log.close()
-    again = await opened()
-    receipt = await again.append(saying(A, "1", expected=0, idempotency_key="k"))
-    assert (receipt.first_position, receipt.versions) == (1, {A: 1})
-    assert len(await assert_whole(again)) == 1
-
-
-async def test_what_was_never_sent_fails_as_unavailable_not_as_unknown(opened: OpenLog, proxy: Proxy):
-    """Nothing was appended, and the message may say so."""
-    log = await opened(target=proxy.connection)
-    await log.append(saying(A))
-    await proxy.go_away()
-    found = await verdicts(log, saying(A), saying(B))
-    # The first one may have been on its way when the connection was found broken.
-    assert all(isinstance(error, LogUnavailable | OutcomeUnknown) for error in found)
-    with pytest.raises(LogUnavailable):
-        await log.append(saying(C))
-    await proxy.come_back()
-    assert (await log.append(saying(C))).first_position == 2
-
-
-async def test_an_append_waits_for_postgres_to_come_back_as_long_as_it_was_told_to(
-    opened: OpenLog, proxy: Proxy
-):
-    log = await opened(target=proxy.connection, unavailable_wait_s=30.0)
-    await log.append(saying(A))
-    await proxy.go_away()
-    waiting = asyncio.ensure_future(log.append(saying(A)))
-    done, _ = await asyncio.wait([waiting], timeout=0.2)
-    assert not done
-    await proxy.come_back()
-    assert (await waiting).first_position == 2
-    await assert_whole(log)
-
-
-async def test_what_postgres_committed_is_not_failed_because_a_neighbour_cannot_be_looked_up(
-    opened: OpenLog, proxy: Proxy
-):
-    """One batch: B is accepted, A is stale; then Postgres goes away before A can be refreshed."""
-    log, other = await opened(target=proxy.connection), await opened("other")
-    await log.append(saying(A))
-    await other.append(saying(A, "makes the stamp stale"))
-    log.reads.target = {**proxy.connection, "host": "/nowhere"}
-    await log.reads.close()
-    found = await verdicts(log, saying(A), saying(B), saying(C, durability="postgres"))
-    assert isinstance(found[0], LogUnavailable)
-    # The other log's event cannot be copied to the segment now; that is all that is wrong with B.
-    assert isinstance(found[1], NotMirrored)
-    assert found[1].receipt.versions == {B: 1}
-    assert found[2].versions == {C: 1}
 
 
 async def test_a_full_queue_pushes_back_and_everything_gets_through(opened: OpenLog):
@@ -439,15 +271,6 @@ async def test_closing_while_the_queue_is_full_answers_everyone(opened: OpenLog)
     await log.close()
     found = await asyncio.wait_for(asyncio.gather(*appends, return_exceptions=True), 20)
     assert all(isinstance(f, Closed | Conflict) or f.first_position for f in found)
-
-
-async def test_a_child_of_a_fork_cannot_append(log: Log):
-    """Parent and child would use one connection at once."""
-    await log.append(saying(A))
-    log._parts.writer._pid = os.getppid()
-    with pytest.raises(Closed, match="fork"):
-        await log.append(saying(A))
-    log._parts.writer._pid = os.getpid()
 
 
 async def test_bad_commands_are_refused_before_anything_is_sent(log: Log):

@@ -1,0 +1,49 @@
+"""Forks are noticed: a child must not use what its parent opened."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Callable
+
+from eventlog.errors import Closed
+from eventlog.forks import forks
+from eventlog.log import Log
+from tests.support.builders import saying, story
+
+
+def true_in_a_child(claim: Callable[[], bool]) -> bool:
+    """Fork, and return what `claim` says there. The child ends without any cleaning up."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # threads and forks do not mix: what this tests
+        child = os.fork()
+    if child == 0:
+        status = 2
+        try:
+            status = 0 if claim() else 1
+        finally:
+            os._exit(status)
+    _, status = os.waitpid(child, 0)
+    return os.waitstatus_to_exitcode(status) == 0
+
+
+def test_a_child_counts_one_more_fork_than_its_parent():
+    here = forks()
+    assert true_in_a_child(lambda: forks() == here + 1)
+    assert forks() == here
+
+
+async def test_a_child_cannot_append_to_its_parents_log(log: Log):
+    """Parent and child would use one connection at once."""
+    await log.append(saying(story()))
+
+    def is_refused() -> bool:
+        append = log.append(saying(story()))
+        try:
+            append.send(None)  # up to its first wait, without the parent's event loop
+        except Closed as error:
+            return "fork" in str(error)
+        return False
+
+    assert true_in_a_child(is_refused)
+    assert (await log.append(saying(story()))).first_position == 2
