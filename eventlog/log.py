@@ -194,7 +194,8 @@ class Log:
     def subscribe(self, after: int = 0) -> AsyncIterator[Event]:
         """Every event after a position, then every new one as it comes, without end.
 
-        Never misses a position and never repeats one; on a gap it would rather raise Damaged.
+        Never misses a position and never repeats one; on a gap it would rather raise Damaged. Ends
+        with LogUnavailable when Postgres goes away: subscribe again after the last position seen.
         """
         return follow(self, after, self._parts.notifier.wait_beyond)
 

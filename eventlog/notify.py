@@ -13,7 +13,7 @@ from contextlib import suppress
 import asyncpg
 
 from eventlog.errors import AgentlogError
-from eventlog.postgres.connect import Target, connect
+from eventlog.postgres.connect import Target, connect, disconnect
 from eventlog.postgres.reads import Reads
 from eventlog.settings import Settings
 from eventlog.writer import Writer
@@ -58,7 +58,7 @@ class Notifier:
         with suppress(asyncio.CancelledError):
             await self._sender
         if self._listener is not None:
-            await self._listener.close()
+            await disconnect(self._listener)
 
     async def _listen(self) -> None:
         async with self._starting:

@@ -22,7 +22,7 @@ from eventlog.errors import Closed, LogUnavailable
 from eventlog.forks import forks
 from eventlog.outcome import Outcomes, conflict
 from eventlog.postgres.append import Appended, Appender
-from eventlog.postgres.connect import OTHER_WRITER_SET, is_broken, is_rolled_back, translate
+from eventlog.postgres.connect import OTHER_WRITER_SET, disconnect, is_broken, is_rolled_back, translate
 from eventlog.postgres.reads import Folds, Reads
 from eventlog.segment.store import Block
 from eventlog.settings import Settings
@@ -120,7 +120,7 @@ class Writer:
         self._arrived.set()
         await self._task
         if self._appender is not None:
-            await self._appender.connection.close()
+            await disconnect(self._appender.connection)
 
     def _next_tick(self) -> int:
         self._tick += 1

@@ -19,6 +19,8 @@ OLDEST_MAJOR = 14
 APPEND_ONLY = "AL001"
 OTHER_WRITER_SET = "AL002"
 
+GOODBYE_S = 0.5
+
 Target = str | Mapping[str, Any]  # a postgresql:// URL, or keyword arguments of asyncpg.connect
 
 # The connection is gone: whatever was in flight may or may not have been committed.
@@ -94,6 +96,14 @@ async def connect(target: Target, *, timeout_s: float, command_timeout_s: float 
             major=major,
         )
     return connection
+
+
+async def disconnect(connection: asyncpg.Connection) -> None:
+    """Say goodbye and close; a server that does not answer is left without one."""
+    try:
+        await connection.close(timeout=GOODBYE_S)
+    except (*_BROKEN, asyncpg.PostgresError):
+        connection.terminate()
 
 
 _SESSION = {

@@ -28,7 +28,7 @@ from eventlog.envelope import (
     us_to_time,
 )
 from eventlog.errors import LogUnavailable
-from eventlog.postgres.connect import Target, connect, is_broken, unavailable
+from eventlog.postgres.connect import Target, connect, disconnect, is_broken, unavailable
 from eventlog.postgres.sql import Statements
 from eventlog.projection import InlineProjection
 from eventlog.settings import Settings
@@ -207,5 +207,5 @@ class Reads:
         return StoredEvent(new, position, version, time_us, chain)
 
     async def close(self) -> None:
-        while self._idle:
-            await self._idle.pop().close()
+        idle, self._idle = self._idle, []
+        await asyncio.gather(*map(disconnect, idle))

@@ -181,8 +181,8 @@ def test_golden_lines_hash_as_docs_formats_event_md_says():
         assert {"position": int(fields["position"]), "hash": hash.hex(), "chain": chain.hex()} == known
 
 
-def test_golden_lines_are_read_and_written_as_ever():
-    """Invariant 8: what any release wrote is read by every later one, to the byte."""
+def test_invariant_8_golden_lines_are_read_and_written_as_ever():
+    """What any release wrote is read by every later one, to the byte."""
     lines = (GOLDEN / "lines.ndjson").read_bytes()
     events = decode_lines(lines)
     assert b"".join(encode_line(unplaced(e), e.position, e.version, e.time) for e in events) == lines

@@ -218,6 +218,17 @@ async def test_a_key_is_forgotten_only_when_its_time_is_over(opened: OpenLog):
     assert (await brief.append(saying(A, idempotency_key="k"))).duplicate
 
 
+async def test_keys_whose_time_is_over_do_not_pile_up(opened: OpenLog):
+    log = await opened(idempotency_ttl_s=0.001)
+    for number in range(30):
+        await log.append(saying(A, idempotency_key=str(number)))
+    await asyncio.gather(*[log.append(saying(A, idempotency_key=f"k{number}")) for number in range(20)])
+    await log.reads.fetch("SELECT pg_sleep(0.002)")
+    await log.append(saying(A, idempotency_key="last"))
+    [row] = await log.reads.fetch("SELECT count(*) AS count FROM {schema}.idempotency_keys")
+    assert row["count"] < 25
+
+
 async def test_what_was_read_is_what_was_asked_for(log: Log):
     for number in range(7):
         await log.append(saying((A, B)[number % 2], str(number)))

@@ -47,8 +47,10 @@ async def test_opening_copies_what_postgres_has_and_the_segments_lack(opened: Op
     assert await same_bytes(again) == 1 + 2 * COPY_EVENTS_MAX
 
 
-async def test_events_of_other_hosts_are_copied_in_before_one_s_own_is_acknowledged(opened: OpenLog):
-    """Invariant 3: the segment holds a prefix of the log, never a hole."""
+async def test_invariant_3_events_of_others_are_copied_in_before_one_s_own_is_acknowledged(
+    opened: OpenLog,
+):
+    """The segment holds a prefix of the log, never a hole."""
     one, other = await opened("one"), await opened("other")
     for number in range(5):
         await other.append(saying(B, str(number)))
@@ -69,8 +71,10 @@ async def test_logs_on_one_directory_write_every_event_once(opened: OpenLog):
     await assert_whole(logs[1])
 
 
-async def test_a_row_that_does_not_match_its_hash_is_not_copied(opened: OpenLog, admin: asyncpg.Connection):
-    """Invariant 7: the position is named; the segment ends before it."""
+async def test_invariant_7_a_row_that_does_not_match_its_hash_is_not_copied(
+    opened: OpenLog, admin: asyncpg.Connection
+):
+    """Damage is reported: the position is named, the segment ends before it."""
     other = await opened("other")
     for text in ("one", "two", "three"):
         await other.append(saying(A, text))

@@ -130,6 +130,32 @@ async def test_invariant_5_a_key_tells_the_outcome_also_after_a_restart(
     assert len(await assert_whole(again)) == 1
 
 
+async def test_a_log_closes_though_postgres_does_not_answer_any_more(opened: OpenLog, proxy: Proxy):
+    """A firewall that forgot the connections: nobody says goodbye."""
+    log = await opened(target=proxy.connection)
+    await log.append(saying(A))
+    follower = asyncio.ensure_future(anext(log.subscribe(1)))
+    await asyncio.wait([follower], timeout=0.1)
+    proxy.silent = True
+    follower.cancel()
+    await asyncio.wait([follower])
+    await asyncio.wait_for(log.close(), 30)
+    assert log.segments.durable_position == 1
+
+
+async def test_a_subscriber_that_lost_postgres_goes_on_after_the_last_position(opened: OpenLog, proxy: Proxy):
+    log, writer = await opened(target=proxy.connection), await opened("writer")
+    await writer.append(saying(A))
+    events = log.subscribe()
+    assert (await anext(events)).position == 1
+    await proxy.go_away()
+    with pytest.raises(LogUnavailable):
+        await anext(events)
+    await writer.append(saying(A))
+    await proxy.come_back()
+    assert (await anext(log.subscribe(1))).position == 2
+
+
 async def test_what_was_never_sent_fails_as_unavailable_not_as_unknown(opened: OpenLog, proxy: Proxy):
     """Nothing was appended, and the message may say so."""
     log = await opened(target=proxy.connection)

@@ -39,6 +39,7 @@ class Proxy:
         appends: how many appends reached the proxy.
         server_version: what new connections are told the server is; None: the truth.
         struck: set once a fault has happened.
+        silent: nothing is forwarded any more, in either direction; connections stay open.
     """
 
     def __init__(self, server: Mapping[str, Any], directory: Path) -> None:
@@ -48,6 +49,7 @@ class Proxy:
         self.faults: deque[str] = deque()
         self.appends = 0
         self.server_version: str | None = None
+        self.silent = False
         self.struck = asyncio.Event()
         self._server: asyncio.Server | None = None
         self._links: set[_Link] = set()
@@ -102,6 +104,8 @@ class _Link:
             self._server.write(b"".join(await _message(reader, typed=False)))
             while True:
                 kind, length, body = await _message(reader)
+                if self._proxy.silent:
+                    continue
                 if self._is_append(kind, body):
                     self._proxy.appends += 1
                     if self._proxy.faults:

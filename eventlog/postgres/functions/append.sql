@@ -127,6 +127,11 @@ BEGIN
         ON CONFLICT ON CONSTRAINT idempotency_keys_pkey DO UPDATE
            SET first_position = excluded.first_position, event_count = excluded.event_count,
                expires_at = excluded.expires_at;
+        -- Whoever adds keys clears away more than it adds, so that there are never many of the past.
+        DELETE FROM {schema}.idempotency_keys t
+         WHERE t.ctid = ANY (ARRAY(SELECT o.ctid FROM {schema}.idempotency_keys o
+                                    WHERE o.expires_at < accepted_at
+                                    ORDER BY o.expires_at LIMIT 2 * cardinality(k_key)));
     END IF;
 
 {upserts}
