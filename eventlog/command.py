@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from eventlog.envelope import OTHER_FIELDS_BYTES, NewEvent, StreamId, check_text
+from eventlog.envelope import OTHER_FIELDS_BYTES, NewEvent, StreamId, check_text, with_meta
 from eventlog.errors import BadInput
 from eventlog.settings import DURABILITIES
 
@@ -25,7 +25,7 @@ class Command(msgspec.Struct, frozen=True):
             Streams that are not named may be anywhere. A stream may be named without being
             written to.
         idempotency_key: a repeat within the key's lifetime returns the first Receipt, whatever
-            the events; at most 512 bytes.
+            the events; at most 512 bytes. It is noted in the `meta` of the first event.
         durability: "both" or "postgres" for this command alone; None takes the log's setting.
     """
 
@@ -62,6 +62,42 @@ class Command(msgspec.Struct, frozen=True):
         if self.durability is not None and self.durability not in DURABILITIES:
             raise BadInput(f"durability {self.durability!r} must be one of {', '.join(DURABILITIES)}")
         return length
+
+
+class KeyNote(msgspec.Struct, frozen=True):
+    """What the first event of a keyed command tells in its `meta`, under "idempotency".
+
+    So that keys survive in the segments, and Postgres restored from them still knows the key.
+    """
+
+    key: str
+    events: int
+
+
+class _Noted(msgspec.Struct, frozen=True):
+    idempotency: KeyNote | None = None
+
+
+_noted = msgspec.json.Decoder(_Noted)
+
+
+def with_key_note(command: Command) -> Command:
+    """Return a command that was checked with its idempotency key in its first event's `meta`."""
+    assert command.idempotency_key is not None
+    first = command.events[0]
+    note = msgspec.json.encode(_Noted(KeyNote(command.idempotency_key, len(command.events))))
+    meta = note if first.meta == b"{}" else first.meta[:-1] + b"," + note[1:]
+    return msgspec.structs.replace(command, events=[with_meta(first, meta), *command.events[1:]])
+
+
+def key_note(meta: bytes) -> KeyNote | None:
+    """The note in an event's `meta`; None when there is none, or it is not of our making."""
+    if b'"idempotency"' not in meta:
+        return None
+    try:
+        return _noted.decode(meta).idempotency
+    except msgspec.DecodeError:
+        return None
 
 
 class Receipt(msgspec.Struct, frozen=True):

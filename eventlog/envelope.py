@@ -149,16 +149,20 @@ def new_event(
     line, encoding = encode_payload(data)
     length = len(line) + len(meta) + len(_stream_part(stream)) + OTHER_FIELDS_BYTES
     if length > MAX_EVENT_BYTES:
-        raise EventTooLarge(
-            f"{type} on {stream} is {length:,} bytes when encoded, over the limit of {MAX_EVENT_BYTES:,}",
-            hint="split it, or keep large content outside of the log and append a reference",
-            length_bytes=length,
-            limit_bytes=MAX_EVENT_BYTES,
-        )
+        raise _too_large(type, stream, length)
     return NewEvent(
         stream, type, schema, id, occurred_at, encoding, line, meta,
         event_hash(stream, type, schema, id, occurred_at, encoding, line, meta),
     )  # fmt: skip
+
+
+def with_meta(event: NewEvent, meta: bytes) -> NewEvent:
+    """Return the event with other `meta`, hashed anew. Raises EventTooLarge like `new_event`."""
+    length = len(event.data) + len(meta) + len(_stream_part(event.stream)) + OTHER_FIELDS_BYTES
+    if length > MAX_EVENT_BYTES:
+        raise _too_large(event.type, event.stream, length)
+    fields = (event.stream, event.type, event.schema, event.id, event.occurred_at, event.encoding)
+    return NewEvent(*fields, event.data, meta, event_hash(*fields, event.data, meta))
 
 
 def event_hash(
@@ -208,6 +212,15 @@ def unplaced(event: Event) -> NewEvent:
     )
     return NewEvent(
         stream, event.type, event.schema, event.id, event.occurred_at, event.encoding, data, meta, hash
+    )
+
+
+def _too_large(type: str, stream: StreamId, length: int) -> EventTooLarge:
+    return EventTooLarge(
+        f"{type} on {stream} is {length:,} bytes when encoded, over the limit of {MAX_EVENT_BYTES:,}",
+        hint="split it, or keep large content outside of the log and append a reference",
+        length_bytes=length,
+        limit_bytes=MAX_EVENT_BYTES,
     )
 
 

@@ -16,7 +16,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from eventlog.acknowledge import Acknowledger, Committed, refuse
 from eventlog.batch import Batch, FoldFailed, Pending, StreamState, form_batch, unanswered
 from eventlog.clock import Clock
-from eventlog.command import Command, Receipt
+from eventlog.command import Command, Receipt, with_key_note
 from eventlog.envelope import StreamId, encode_line, us_to_time
 from eventlog.errors import Closed, LogUnavailable
 from eventlog.forks import forks
@@ -77,6 +77,9 @@ class Writer:
         """Append a command; return when it is as durable as asked. Errors: see Log.append."""
         self._check_open()
         length = command.check()
+        if command.idempotency_key is not None:
+            command = with_key_note(command)
+            length = command.check()
         wait_for_mirror = (command.durability or self._settings.durability) == "both"
         if wait_for_mirror and self._acknowledger.trouble is not None:
             await self._acknowledger.heal(self.head_position)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator, Sequence
+from datetime import timedelta
 from itertools import islice
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import asyncpg
 import msgspec
 
 from eventlog.clock import SystemClock
+from eventlog.command import key_note
 from eventlog.directory import DataDirectory
 from eventlog.envelope import CHAIN_START, Event, StreamId, decode_lines, unplaced
 from eventlog.errors import BadInput, Damaged
@@ -50,8 +52,8 @@ async def restore_postgres(
 ) -> RestoreReport:
     """Fill an empty schema (made when missing) from the segments, in one transaction.
 
-    Events, streams, head with the same log id and chain, projections. Idempotency keys are not in
-    the segments and begin anew. The epoch grows, so that a writer of before opens again.
+    Events, streams, head with the same log id and chain, idempotency keys that have not expired,
+    projections. The epoch grows, so that a writer of before opens again.
 
     Args:
         progress: called with ("segments" or "restore", position, last position).
@@ -113,6 +115,7 @@ class _Restore:
         self._maker = RecordMaker(place.settings)
         self._chain = CHAIN_START
         self._last: Event | None = None
+        self._keys: list[tuple[str, str, int, int, str]] = []  # tenant, key, position, events, time
 
     async def run(self) -> None:
         schema = self._place.settings.schema
@@ -130,6 +133,7 @@ class _Restore:
             schema,
             ((self._ids[stream], stream, folded.version) for stream, folded in streams),
         )
+        await self._connection.executemany(filled("restore_key", schema=schema), self._expiring())
         for projection in self._place.projections:
             everything = {id for stream, id in self._ids.items() if stream.kind == projection.kind}
             await write_rows(self._connection, schema, self._fold, projection, self._ids, everything)
@@ -137,6 +141,10 @@ class _Restore:
         await self._connection.execute(
             filled("set_head", schema=schema), log_id, self._end, time, self._chain
         )
+
+    def _expiring(self) -> list[tuple[str, str, int, int, str, timedelta]]:
+        lifetime = timedelta(seconds=self._place.settings.idempotency_ttl_s)
+        return [(*key, lifetime) for key in self._keys]
 
     def _records(self, blocks: Iterator[ReadBlock]) -> list[Record]:
         """Return the records of some blocks; in a thread."""
@@ -149,6 +157,9 @@ class _Restore:
                 new = unplaced(event)
                 id = self._ids.setdefault(new.stream, len(self._ids) + 1)
                 chain = self._chain if event is events[-1] else None
+                if (note := key_note(new.meta)) is not None:
+                    key = (event.tenant, note.key, event.position, note.events, event.time)
+                    self._keys.append(key)
                 records.append(self._maker.record(event, id, new.hash, chain))
             self._fold.add(events)
             self._last = events[-1]

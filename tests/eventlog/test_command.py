@@ -4,8 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from eventlog.command import MAX_COMMAND_BYTES, MAX_EVENTS_PER_COMMAND, Command
-from eventlog.envelope import NewEvent, StreamId, encode_line, new_event
+from eventlog.command import (
+    MAX_COMMAND_BYTES,
+    MAX_EVENTS_PER_COMMAND,
+    Command,
+    KeyNote,
+    key_note,
+    with_key_note,
+)
+from eventlog.envelope import NewEvent, StreamId, decode_lines, encode_line, new_event, unplaced
 from eventlog.errors import BadIdentifier, BadInput
 from eventlog.segment.format import MAX_COUNT, MAX_RAW_BYTES
 from eventlog.settings import BATCH_BYTES_LIMIT, Settings
@@ -75,3 +82,20 @@ def test_an_unknown_durability_is_refused():
     with pytest.raises(BadInput, match="durability 'disk'"):
         Command([said()], durability="disk").check()
     Command([said()], durability="postgres").check()
+
+
+@pytest.mark.parametrize("meta", [b"{}", b'{"host":"h"}'])
+def test_a_keyed_command_notes_its_key_in_the_first_events_meta(meta: bytes):
+    """The segments hold nothing else of the command, and Postgres may have to be restored from them."""
+    first = new_event(STREAM, "said", 1, id=ID, meta=meta)
+    noted = with_key_note(Command([first, said(2)], idempotency_key='"odd\\ key"'))
+    assert key_note(noted.events[0].meta) == KeyNote('"odd\\ key"', 2)
+    assert key_note(noted.events[1].meta) is None
+    line = encode_line(noted.events[0], 1, 1, "2026-11-22T07:44:36.000000Z")
+    assert unplaced(decode_lines(line)[0]) == noted.events[0]
+
+
+@pytest.mark.parametrize("meta", [b"{}", b'{"idempotency":7}', b'{"idempotency":{"key":1}}'])
+def test_meta_of_another_making_is_no_note(meta: bytes):
+    """`meta` is free-form: whatever stands there must not stop a restore."""
+    assert key_note(meta) is None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import pytest
 import zstandard
 
@@ -48,6 +49,33 @@ async def test_postgres_comes_back_from_the_segments(spoiled: Spoiled):
     await spoiled.append(SESSION, message("after"))
     assert await verify(await spoiled.log()) == []
     assert lines(spoiled.data).startswith(text)
+
+
+async def test_a_restored_postgres_still_knows_the_idempotency_keys(spoiled: Spoiled):
+    """Or whoever repeats a command after the restore would append it twice."""
+    await spoiled.fill()
+    events = [new(SESSION, message(f"keyed {n}"), id=spoiled.ids.next()) for n in range(2)]
+    first = await (await spoiled.log()).append(Command(events, idempotency_key="once"))
+    await spoiled.close()
+    await spoiled.sql("DROP SCHEMA {schema} CASCADE")
+    await restore_postgres(spoiled.data, spoiled.postgres, settings=spoiled.settings)
+    log = await spoiled.log()
+    again = await log.append(Command(events[:1], idempotency_key="once"))
+    assert again.duplicate
+    assert (again.first_position, again.last_position) == (first.first_position, first.last_position)
+    assert await verify(log) == []
+
+
+async def test_a_key_whose_time_is_over_is_not_restored(spoiled: Spoiled):
+    """It was forgotten; a restore must not bring it back."""
+    await spoiled.fill()
+    event = new(SESSION, message("keyed"), id=spoiled.ids.next())
+    await (await spoiled.log()).append(Command([event], idempotency_key="once"))
+    await spoiled.close()
+    await spoiled.sql("DROP SCHEMA {schema} CASCADE")
+    brief = msgspec.structs.replace(spoiled.settings, idempotency_ttl_s=0.000001)
+    await restore_postgres(spoiled.data, spoiled.postgres, settings=brief)
+    assert await spoiled.sql("SELECT * FROM {schema}.idempotency_keys") == []
 
 
 async def test_an_empty_log_is_restored_as_well(spoiled: Spoiled):
