@@ -4,7 +4,7 @@ The fold is made beside the live tables, in memory, from either copy of the log;
 compared with it; and what differs is put right in one short transaction under the gate. Rows that
 are right are not touched. Readers see a table as it was or as it is after that transaction, at any
 isolation level, and views, grants and indexes stay. (Why rows and not tables are swapped:
-docs/decisions/0007.) A crash leaves nothing behind: until that commit nothing was written.
+docs/decisions/0004.) A crash leaves nothing behind: until that commit nothing was written.
 
 Whoever folded on from a wrong row would write a wrong one again. So when a row was wrong the epoch
 grows: writers then forget the states they hold and read them anew.
