@@ -9,7 +9,6 @@ because the rows folded for a stream count all of the group's commands on it.
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -17,10 +16,9 @@ import msgspec
 
 from eventlog.command import Command, Receipt
 from eventlog.envelope import NewEvent, StreamId
-from eventlog.projection import InlineProjection
+from eventlog.projection import InlineProjection, without_nul
 
 _encode = msgspec.json.Encoder().encode
-_NUL = re.compile(rb"(?<!\\)((?:\\\\)*)\\u0000")
 
 
 class StreamState:
@@ -126,10 +124,7 @@ class Batch:
         self._by_stream: dict[StreamId, Slot] = {}
 
     def rows_json(self) -> dict[str, str]:
-        """The projection rows as the append function takes them: a JSON array by table.
-
-        Text columns cannot hold NUL: it becomes U+FFFD here, and here alone; the log stays exact.
-        """
+        """The projection rows as the append function takes them: a JSON array by table."""
         tables = {}
         for name, rows in self.rows.items():
             parts = [
@@ -137,10 +132,7 @@ class Batch:
                 % (row.slot.index, row.first, row.last, row.version, _encode(row.state)[1:])
                 for row in rows.values()
             ]
-            text = b"[%b]" % b",".join(parts)
-            if b"\\u0000" in text:
-                text = _NUL.sub(rb"\1\\ufffd", text)
-            tables[name] = text.decode()
+            tables[name] = without_nul(b"[%b]" % b",".join(parts)).decode()
         return tables
 
     def slot(

@@ -17,7 +17,7 @@ from pathlib import Path
 import msgspec
 
 from eventlog.errors import BadInput, CopiesDisagree, Damaged, FormatTooNew
-from eventlog.io import Io
+from eventlog.io import Io, sync_directory, write_all
 
 FORMAT = 1
 NAME = "agentlog.json"
@@ -118,7 +118,7 @@ class DataDirectory:
         fd = self._io.open(temporary, os.O_CREAT | os.O_WRONLY | os.O_EXCL, 0o600)
         try:
             try:
-                self._io.pwrite(fd, msgspec.json.encode(content) + b"\n", 0)
+                write_all(self._io, fd, msgspec.json.encode(content) + b"\n", 0)
                 self._io.fsync(fd)
             finally:
                 self._io.close(fd)
@@ -130,8 +130,4 @@ class DataDirectory:
         finally:
             with suppress(FileNotFoundError):
                 self._io.unlink(temporary)
-        directory = self._io.open(str(self.path), os.O_RDONLY)
-        try:
-            self._io.fsync(directory)
-        finally:
-            self._io.close(directory)
+        sync_directory(self._io, str(self.path))

@@ -1,4 +1,4 @@
-"""The file system as an object that is passed in.
+"""The file system as an object that is passed in, and the few things that take several of its calls.
 
 Segment code touches files through `Io` alone. The real one is here; simulations bring one that
 forgets, tears and fails (tests/support). Every method raises OSError as the system call does.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+from contextlib import suppress
 from typing import Protocol
 
 
@@ -98,3 +99,30 @@ class SystemIo:
     def free_bytes(self, path: str) -> int:
         stat = os.statvfs(path)
         return stat.f_bavail * stat.f_frsize
+
+
+def make_directory(io: Io, path: str) -> None:
+    """Make sure of a directory, mode 0700, and that its name is durable.
+
+    One that exists is synced too: whoever made it may have been killed before that.
+    """
+    if not io.exists(path):
+        with suppress(FileExistsError):  # another process was faster
+            io.mkdir(path, 0o700)
+    sync_directory(io, os.path.dirname(os.path.abspath(path)))
+
+
+def sync_directory(io: Io, path: str) -> None:
+    """Make the names in a directory durable."""
+    fd = io.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        io.fsync(fd)
+    finally:
+        io.close(fd)
+
+
+def write_all(io: Io, fd: int, data: bytes, offset: int) -> None:
+    """Write `data` at `offset`; goes on after a short write, as the kernel may make one."""
+    done = io.pwrite(fd, data, offset)
+    while done < len(data):
+        done += io.pwrite(fd, data[done:], offset + done)

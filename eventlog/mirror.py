@@ -77,10 +77,10 @@ class Mirror:
                     last_position=page[0].position - 1 if page else until,
                     where="events",
                 )
-            block = _copied(page, self.store.head_chain if self.store.head_position == head else None)
-            if block is not None:
-                head = await loop.run_in_executor(self._thread, self._append, [block])
-            else:
+            position, chain = self.head
+            if position == head:
+                head = await loop.run_in_executor(self._thread, self._append, [_copied(page, chain)])
+            else:  # somebody in this process was faster
                 head = await loop.run_in_executor(self._thread, self.store.refresh)
             if progress is not None:
                 progress(head)
@@ -112,10 +112,8 @@ class Mirror:
         return head
 
 
-def _copied(page: Sequence[StoredEvent], chain: bytes | None) -> Block | None:
-    """Return the head of a page as one block, hashes checked; None when the chain is not known."""
-    if chain is None:
-        return None
+def _copied(page: Sequence[StoredEvent], chain: bytes) -> Block:
+    """Return the beginning of a page as one block that continues `chain`, hashes checked."""
     before, length = chain, 0
     lines: list[bytes] = []
     for stored in page:

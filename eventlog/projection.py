@@ -18,11 +18,15 @@ followed by the fields of the state, one column per field, same names, same orde
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any, Protocol
 
 import msgspec
 from msgspec import Raw
+
+# An escaped NUL: its backslash is not itself escaped by one before it.
+_NUL = re.compile(rb"(?<!\\)((?:\\\\)*)\\u0000")
 
 STANDARD_COLUMNS = (
     "stream_id",
@@ -95,6 +99,11 @@ class InlineProjection(Protocol):
         ...
 
 
+def without_nul(text: bytes) -> bytes:
+    """Return JSON in which every NUL is U+FFFD, for text columns, which hold none. The log stays exact."""
+    return _NUL.sub(rb"\1\\ufffd", text) if b"\\u0000" in text else text
+
+
 def signature(projections: Sequence[InlineProjection]) -> str:
-    """Return the set of inline folds as text, as a store remembers it: `archive:1,session:3`."""
+    """Return the set of inline folds as text, as a store remembers it: `conversations:1,sessions:3`."""
     return ",".join(sorted(f"{p.name}:{p.version}" for p in projections))

@@ -6,13 +6,12 @@ that has every right to be in the log.
 
 from __future__ import annotations
 
-import re
 from datetime import UTC, datetime
 from decimal import Context, Decimal
 
 from eventlog.envelope import MAX_KEY_BYTES
 from eventlog.payload import exact_json
-from eventlog.projection import Foldable
+from eventlog.projection import Foldable, without_nul
 from eventlog.strict import strict_json
 
 # Two days inside of what Python can hold, so that no time zone moves them out of it.
@@ -22,9 +21,6 @@ LATEST = datetime(9999, 12, 29, tzinfo=UTC)
 # Sums keep 38 digits, at most 37 of them after the point, and raise nothing: an amount beyond that
 # gives an infinity, which `add_cost` drops. Postgres takes any such number as numeric.
 _MONEY = Context(prec=38, Emin=0, Emax=37, traps=[])
-
-# One escape at a time, so that the `u0000` after an escaped backslash is not taken for NUL.
-_ESCAPE = re.compile(rb"\\(?:(u0000)|.)")
 
 
 def readable_data(event: Foldable) -> bytes:
@@ -40,7 +36,7 @@ def readable_data(event: Foldable) -> bytes:
     data = bytes(event.data)
     if event.encoding is not None:
         data = strict_json(exact_json(data, event.encoding))
-    return _ESCAPE.sub(lambda escape: rb"\ufffd" if escape[1] else escape[0], data)
+    return without_nul(data)
 
 
 def text(value: str) -> str:

@@ -9,17 +9,15 @@ Memory is bounded by the states, not by the log.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
 
 from eventlog.envelope import Event, StreamId
-from eventlog.projection import InlineProjection
+from eventlog.projection import InlineProjection, without_nul
 
 _encode = msgspec.json.Encoder().encode
-_NUL = re.compile(rb"(?<!\\)((?:\\\\)*)\\u0000")
 
 
 class Row:
@@ -154,10 +152,7 @@ class FoldAll:
     def rows_json(
         self, projection: InlineProjection, streams: Iterable[tuple[int, StreamId]]
     ) -> Iterator[bytes]:
-        """Yield a projection's rows of some streams, given with their ids, each as a JSON object.
-
-        Text columns cannot hold NUL: it becomes U+FFFD, as the writer has it.
-        """
+        """Yield a projection's rows of some streams, given with their ids, each as a JSON object."""
         number = self._number(projection)
         for id, stream in streams:
             rows = self.streams[stream].rows[number]
@@ -165,8 +160,7 @@ class FoldAll:
                 continue
             identity = b'"tenant":%b,"key":%b,' % (_encode(stream.tenant), _encode(stream.key))
             for row in rows.values():
-                text = row.to_json(id, identity)
-                yield _NUL.sub(rb"\1\\ufffd", text) if b"\\u0000" in text else text
+                yield without_nul(row.to_json(id, identity))
 
     def _number(self, projection: InlineProjection) -> int:
         return self.projections[projection.kind].index(projection)

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from eventlog.segment.directory import make_directory, sync_directory, write_all
+from eventlog.io import make_directory, sync_directory, write_all
 from replay.place import Place
 
 

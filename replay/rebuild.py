@@ -61,7 +61,8 @@ async def rebuild(
     found, wrong, compared_at = await _compare(log, fold, projections, source, tell)
     fold.touched.clear()
     async with log.reads.connection() as connection:
-        await _catch_up(log, fold, source)
+        # What came in since, so that little is left for the time under the gate.
+        await fold_to_head(log, fold, source, no_progress)
         async with connection.transaction():
             await connection.execute("SELECT pg_advisory_xact_lock($1)", gate_key(schema))
             held = log.clock.monotonic()
@@ -227,11 +228,6 @@ async def compare_tables(
             found.append(Finding(area="projections", problem=problem, where=projection.name))
     tell("compare", len(projections), len(projections))
     return found, wrong
-
-
-async def _catch_up(log: Log, fold: FoldAll, source: str) -> None:
-    """Fold what came in since, so that little is left for the time under the gate."""
-    await fold_to_head(log, fold, source, no_progress)
 
 
 async def _correct(

@@ -14,7 +14,8 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from eventlog.segment.directory import SegmentDirectory, sync_directory, write_all
+from eventlog.io import sync_directory, write_all
+from eventlog.segment.directory import SegmentDirectory
 from eventlog.segment.format import BLOCK_HEADER_BYTES, BlockHeader, Invalid, crc32c
 from eventlog.segment.frames import compress
 from eventlog.segment.opening import open_checked

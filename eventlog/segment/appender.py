@@ -12,9 +12,8 @@ import uuid
 from collections.abc import Callable
 from typing import NamedTuple
 
-from eventlog.envelope import CHAIN_START
-from eventlog.io import Io
-from eventlog.segment.directory import SegmentDirectory, write_all
+from eventlog.io import Io, write_all
+from eventlog.segment.directory import SegmentDirectory
 from eventlog.segment.format import (
     FILE_HEADER_BYTES,
     MAX_COUNT,
@@ -37,6 +36,7 @@ from eventlog.segment.scanner import (
     Window,
     block_frame,
     block_header,
+    first_place,
     place_after,
     read_file_header,
     scan,
@@ -207,7 +207,5 @@ def make_segment(
     data = encode_file_header(header)
     header = header._replace(crc=int.from_bytes(data[-4:], "little"))
     fd = directory.create_segment(header.base_position, data)
-    chain = header.previous_chain if previous is not None else CHAIN_START
-    place = Place(len(data), header.base_position, header.crc, chain)
     path = directory.segment_path(header.base_position)
-    return OpenSegment(io, fd, path, header, Scan(place, BlockTable(), None, ""))
+    return OpenSegment(io, fd, path, header, Scan(first_place(header), BlockTable(), None, ""))

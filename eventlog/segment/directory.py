@@ -16,10 +16,10 @@ import re
 import threading
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 
 from eventlog.errors import CopiesDisagree, Damaged
-from eventlog.io import Io
+from eventlog.io import Io, make_directory, sync_directory, write_all
 from eventlog.segment.format import MARK_BYTES, MARK_SLOTS, Invalid, Mark, decode_mark, encode_mark
 
 SUFFIX = ".ndjson.zst"
@@ -188,30 +188,3 @@ class SegmentDirectory:
             self._io.close(copy)
         sync_directory(self._io, self.quarantine)
         return path
-
-
-def make_directory(io: Io, path: str) -> None:
-    """Make sure of a directory, mode 0700, and that its name is durable.
-
-    One that exists is synced too: whoever made it may have been killed before that.
-    """
-    if not io.exists(path):
-        with suppress(FileExistsError):  # another process was faster
-            io.mkdir(path, 0o700)
-    sync_directory(io, os.path.dirname(os.path.abspath(path)))
-
-
-def sync_directory(io: Io, path: str) -> None:
-    """Make the names in a directory durable."""
-    fd = io.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        io.fsync(fd)
-    finally:
-        io.close(fd)
-
-
-def write_all(io: Io, fd: int, data: bytes, offset: int) -> None:
-    """Write `data` at `offset`; goes on after a short write, as the kernel may make one."""
-    done = io.pwrite(fd, data, offset)
-    while done < len(data):
-        done += io.pwrite(fd, data[done:], offset + done)

@@ -15,7 +15,6 @@ from eventlog.envelope import Stream, StreamId, time_to_us
 from eventlog.segment.format import (
     INDEX_HEADER_BYTES,
     MAX_RAW_BYTES,
-    NO_CHAIN,
     BlockHeader,
     FileHeader,
     IndexHeader,
@@ -145,7 +144,7 @@ def encode_seal_after(header: IndexHeader, index: Index, file: FileHeader, chain
             blocks=len(index.blocks),
             first_time_us=first.first_time_us,
             last_time_us=last.last_time_us,
-            chain_before=file.previous_chain if file.previous_base else NO_CHAIN,
+            chain_before=file.previous_chain,
             chain_after=chain_after,
             link=header.crc,
         )

@@ -13,9 +13,9 @@ import uuid
 from typing import NamedTuple
 
 from eventlog.errors import CopiesDisagree, Damaged, FormatTooNew
-from eventlog.io import Io
+from eventlog.io import Io, sync_directory
 from eventlog.segment.appender import OpenSegment, open_segment
-from eventlog.segment.directory import SegmentDirectory, sync_directory
+from eventlog.segment.directory import SegmentDirectory
 from eventlog.segment.format import SEAL_BYTES, FileHeader, Invalid, Seal, TooNew, decode_seal
 from eventlog.segment.recovery import Cut, Findings, Witness, cut_tail, damaged, examine, judge
 from eventlog.segment.scanner import Window, first_place, scan

@@ -16,9 +16,9 @@ from typing import NamedTuple
 from eventlog.clock import Clock
 from eventlog.envelope import CHAIN_START
 from eventlog.errors import MirrorUnavailable
-from eventlog.io import Io
+from eventlog.io import Io, sync_directory
 from eventlog.segment.appender import Block, OpenSegment, make_segment
-from eventlog.segment.directory import SegmentDirectory, sync_directory
+from eventlog.segment.directory import SegmentDirectory
 from eventlog.segment.opening import SegmentInfo, check_predecessor, open_checked, open_directory
 from eventlog.segment.recovery import Cut, Findings, Verdict, Witness, cut_tail, damaged, examine, judge
 from eventlog.segment.scanner import BlockTable, Place, Scan, Window, first_place

@@ -21,7 +21,7 @@ from pathlib import Path
 
 from eventlog.envelope import MAX_TENANT_BYTES, Event, check_text
 from eventlog.errors import Damaged
-from eventlog.io import Io, SystemIo
+from eventlog.io import Io, SystemIo, sync_directory, write_all
 from projections.archive import duck, manifest, staging
 from projections.archive.check import Finding, file_sha256, findings_of_files, findings_of_log
 from projections.archive.columns import EVENTS, TABLES
@@ -264,7 +264,7 @@ class Archive:
                     files.append(self._keep(target, table, first, last, rows, source_bytes))
         finally:
             connection.close()
-        self._sync_directory()
+        sync_directory(self._io, str(self.directory))
         return files
 
     def _keep(
@@ -290,22 +290,12 @@ class Archive:
         target = self.directory / "building" / MANIFEST_NAME
         fd = self._io.open(str(target), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         try:
-            text = memoryview(manifest.encode(current))
-            written = 0
-            while written < len(text):
-                written += self._io.pwrite(fd, bytes(text[written:]), written)
+            write_all(self._io, fd, manifest.encode(current), 0)
             self._io.fdatasync(fd)
         finally:
             self._io.close(fd)
         self._io.rename(str(target), str(self.directory / MANIFEST_NAME))
-        self._sync_directory()
-
-    def _sync_directory(self) -> None:
-        fd = self._io.open(str(self.directory), os.O_RDONLY)
-        try:
-            self._io.fsync(fd)
-        finally:
-            self._io.close(fd)
+        sync_directory(self._io, str(self.directory))
 
     def _clear_building(self) -> None:
         for path in (self.directory / "building").iterdir():

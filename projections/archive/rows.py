@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from decimal import Decimal
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from msgspec.structs import replace
 
@@ -116,31 +116,23 @@ def _readable_data(data: bytes, encoding: str | None) -> str:
 def message_row(event: Event, cursor: Cursor) -> MessageRow:
     """Return the row of one `message_appended`; unreadable ones keep their place, without content."""
     message = decode_event(event.type, event.schema, event.data, event.encoding)
-    at = event.occurred_at or event.time
+    place: dict[str, Any] = {
+        "position": event.position,
+        "tenant": event.tenant,
+        "session": event.stream.key,
+        "version": event.version,
+        "generation": cursor.generation,
+        "seq": cursor.next_seq,
+        "time": event.time,
+        "occurred_at": event.occurred_at,
+        "day": (event.occurred_at or event.time)[:10],
+    }
     if not isinstance(message, MessageAppended):
-        return MessageRow(
-            position=event.position,
-            tenant=event.tenant,
-            session=event.stream.key,
-            version=event.version,
-            generation=cursor.generation,
-            seq=cursor.next_seq,
-            attachments=0,
-            sidechain=False,
-            compact_summary=False,
-            time=event.time,
-            occurred_at=event.occurred_at,
-            day=at[:10],
-        )
+        return MessageRow(**place, attachments=0, sidechain=False, compact_summary=False)
     content = read_content(message.content)
     usage = message.usage
     return MessageRow(
-        position=event.position,
-        tenant=event.tenant,
-        session=event.stream.key,
-        version=event.version,
-        generation=cursor.generation,
-        seq=cursor.next_seq,
+        **place,
         message_id=message.message_id,
         parent_id=message.parent_id,
         role=message.role,
@@ -163,9 +155,6 @@ def message_row(event: Event, cursor: Cursor) -> MessageRow:
         cost=None if message.cost is None else _cost(message.cost),
         sidechain=message.sidechain,
         compact_summary=message.compact_summary,
-        time=event.time,
-        occurred_at=event.occurred_at,
-        day=at[:10],
     )
 
 
