@@ -72,7 +72,8 @@ def configure(
     Raises:
         BadInput: a variable cannot be read as its setting, or is out of range; the URL is none.
     """
-    found = {name: value for name, value in (environment or os.environ).items() if value}
+    variables = os.environ if environment is None else environment
+    found = {name: value for name, value in variables.items() if value}
     chosen = postgres if postgres is not None else found.get(POSTGRES)
     if isinstance(chosen, str):
         check_url(chosen)

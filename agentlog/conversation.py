@@ -88,7 +88,7 @@ class Conversations:
         Args:
             message: a provider's message: at least `role`; all of it is kept.
             usage: the tokens this message adds: `Usage`, or a dict with its names.
-            cost: in the currency of all your costs, exactly: Decimal or text, no float.
+            cost: what it adds to the bill, in US dollars, exactly: Decimal, int or text, no float.
             idempotency_key: a repeat returns the first Receipt with `duplicate` set.
             durability: "postgres" not to wait for the local copy; see Settings.
         Raises:

@@ -35,10 +35,12 @@ class Demonstration(msgspec.Struct, frozen=True, kw_only=True):
         data: the data directory; everything in it is of the demo.
         sessions, messages, generations, events: in the log afterwards.
         events_new: appended by this run; none when it ran here before.
+        quarantined: lines of the sample that became no event.
         import_events_per_s: of the import, each event acknowledged durable twice.
         replay_events_per_s: of the fold of the whole log, and its comparison with the live tables.
         replay_differences: what the fold found to differ.
         usage: tokens and cost by model; each API response counted once.
+        newest: key of the newest session, if there is one.
         findings: of verify.
     """
 

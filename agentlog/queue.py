@@ -1,4 +1,4 @@
-"""The queue: items wait for a session, a worker claims, completes or gives them up. Runs no work itself."""
+"""The queue: items wait for a session, workers claim and complete them, anybody cancels. Runs no work."""
 
 from __future__ import annotations
 

@@ -167,7 +167,7 @@ class Store:
     async def rebuild(
         self, projections: Sequence[str] = (), progress: Progress | None = None
     ) -> RebuildReport:
-        """Make projection tables (all, or those named) again from the log, while the store is in use.
+        """Compare projection tables (all, or those named) with the log and put right what differs.
 
         Raises Refused on a store that was opened for one tenant.
         """

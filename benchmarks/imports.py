@@ -1,4 +1,4 @@
-"""Import Claude Code transcripts: generated ones of real shape, and the real ones where they are.
+"""Import Claude Code transcripts: generated ones of real shape; real ones if AGENTLOG_TRANSCRIPTS is set.
 
 Baseline in the same run: reading the same files and decoding each line as JSON, nothing else.
 """
@@ -80,7 +80,6 @@ async def run() -> None:
     with tempfile.TemporaryDirectory() as folder:
         write_sessions(Path(folder))
         results = await measure("generated", Path(folder))
-    transcripts = Path(os.environ.get("AGENTLOG_TRANSCRIPTS", "../shared/transcripts")) / "claude-code"
-    if transcripts.is_dir():
-        results += await measure("real transcripts", transcripts)
+    if transcripts := os.environ.get("AGENTLOG_TRANSCRIPTS"):
+        results += await measure("real transcripts", Path(transcripts) / "claude-code")
     show("import of Claude Code transcripts", results)

@@ -1,8 +1,8 @@
 """Wake-ups between processes over LISTEN/NOTIFY: a hint, never the data.
 
-NOTIFY inside an append would make commits queue behind each other, so it travels apart: at most one
-every 20 ms per process, from a connection of its own. One connection listens per process, once
-somebody follows the log. Lost hints are made up for by polling.
+NOTIFY inside an append would make commits queue behind each other, so it travels apart, over a
+connection for reads, at most once per NOTIFY_INTERVAL_S and process (docs/decisions/0006). One connection
+listens per process, once somebody follows the log. Lost hints are made up for by polling.
 """
 
 from __future__ import annotations

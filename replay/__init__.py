@@ -1,1 +1,1 @@
-"""Reads logs again, ours and others': rebuild, verify, restore, import, export. Decides nothing."""
+"""Reads logs again, ours and others': rebuild, verify, repair, restore, import. Decides nothing."""

@@ -171,7 +171,7 @@ async def restore_segments(
 ) -> RestoreReport:
     """Write the segments of an empty data directory from Postgres.
 
-    An interrupted restore goes on where it stopped, or whenever the log is opened.
+    An interrupted restore goes on where it stopped when the log is opened.
 
     Args:
         progress: called with ("restore", position, last position).

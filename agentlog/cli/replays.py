@@ -1,4 +1,4 @@
-"""`agentlog replay rebuild`: projections made again from the log."""
+"""`agentlog replay rebuild`: projections compared with the log and put right."""
 
 from __future__ import annotations
 

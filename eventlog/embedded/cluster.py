@@ -208,7 +208,7 @@ class Cluster:
         log: str = "",
         environment: dict[str, str] | None = None,
     ) -> subprocess.CompletedProcess[str]:
-        """Run a program as the server's user, by launch.py; detached if it has a log.."""
+        """Run a program as the server's user, by launch.py; detached if it has a log."""
         who = [self.identity.how, str(self.identity.uid), str(self.identity.gid)]
         where = [directory, log, self.layout.pid_file if log else "", str(start_lock.fd)]
         launcher = [find_python(), "-I", "-S", LAUNCHER, *who, *where]

@@ -129,7 +129,7 @@ def damaged(what: str, where: str, first_position: int = 1, last_position: int |
     """An error of the archive. The log is not concerned: the archive can be made again from it."""
     return Damaged(
         what,
-        hint="make the archive again from the log (`agentlog archive rebuild`)",
+        hint="delete the archive's directory and run `agentlog archive build`: the log has all of it",
         first_position=first_position,
         last_position=last_position,
         where=where,

@@ -1,5 +1,5 @@
 -- Write the rows of `conversations` that one batch changed. Part of the append function; over its variables:
---   rows                json: {"conversations": [{"s", "f", "l", "version", …state}]}; s, f, l are 1-based
+--   rows                json: [{"s", "f", "l", "version", …state}], of this table; s, f, l are 1-based
 --   stream_ids          by s: the stream's id
 --   s_tenant, s_key     by s: its identity
 --   positions           by f and l: of the first and last event of the row; NULL where it was refused
