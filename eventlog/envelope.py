@@ -310,10 +310,15 @@ def time_to_us(text: str) -> int:
     return (datetime.fromisoformat(text) - _EPOCH) // _MICROSECOND
 
 
-@lru_cache(maxsize=256)
 def us_to_time(time_us: int) -> str:
     """The inverse of `time_to_us`."""
-    return format_time(_EPOCH + timedelta(microseconds=time_us))
+    second, micros = divmod(time_us, 1_000_000)
+    return f"{_second(second)}.{micros:06d}Z"
+
+
+@lru_cache(maxsize=256)
+def _second(seconds: int) -> str:
+    return (_EPOCH + timedelta(seconds=seconds)).replace(tzinfo=None).isoformat(timespec="seconds")
 
 
 def decode_lines(text: bytes) -> Sequence[Event]:

@@ -13,18 +13,18 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 
+from eventlog.accepted import accepted
 from eventlog.acknowledge import Acknowledger, Committed, refuse
 from eventlog.batch import Batch, FoldFailed, Pending, StreamState, form_batch, unanswered
 from eventlog.clock import Clock
 from eventlog.command import Command, Receipt, with_key_note
-from eventlog.envelope import StreamId, encode_line, us_to_time
+from eventlog.envelope import StreamId
 from eventlog.errors import Closed, LogUnavailable
 from eventlog.forks import forks
 from eventlog.outcome import Outcomes, conflict
 from eventlog.postgres.append import Appended, Appender
 from eventlog.postgres.connect import OTHER_WRITER_SET, disconnect, is_broken, is_rolled_back, translate
 from eventlog.postgres.reads import Folds, Reads
-from eventlog.segment.store import Block
 from eventlog.settings import Settings
 
 RECONNECT_INTERVAL_S = 0.05
@@ -140,8 +140,6 @@ class Writer:
 
     async def _run(self) -> None:
         while True:
-            if not self._again:
-                self._forget_surplus()
             if not self._waiting and not self._again:
                 if self._closing:
                     return
@@ -150,16 +148,18 @@ class Writer:
                 await self._arrived.wait()
                 continue
             self._working = True
-            taken = self._take()
-            try:
-                await self._append(await self._settle(taken))
-            except asyncio.CancelledError:
-                self._fail(taken, Closed("the log was closed while appending"))
-                raise
-            except LogUnavailable as error:
-                self._give_up(taken, error)
-            except Exception as error:  # whatever it is, its callers must hear of it, and others go on
-                self._fail(taken, error)
+            await self._round(self._take())
+
+    async def _round(self, taken: list[Pending]) -> None:
+        """Append `taken`; what is left goes to `_again`. Whatever happens, its callers hear of it."""
+        try:
+            await self._append(await self._settle(taken))
+        except LogUnavailable as error:
+            self._give_up(taken, error)
+        except Exception as error:  # others go on
+            self._fail(taken, error)
+        if not self._again:
+            self._forget_surplus()
 
     def _take(self) -> list[Pending]:
         """Commands for the next batch: those that wait again first, then as they came."""
@@ -211,8 +211,12 @@ class Writer:
         appended = await self._send(batch)
         if appended is None:
             return
-        if len(appended.refused) < len({slot.group for slot in batch.slots}):
-            await self._acknowledge(batch, appended, tick)
+        for slot, id in zip(batch.slots, appended.stream_ids, strict=True):
+            if slot.group not in appended.refused:
+                self._remember(slot.stream, StreamState(id, slot.version, slot.states, tick))
+        committed = accepted(batch, appended)
+        if committed.waiting:
+            await self._hand_over(committed)
         if appended.refused:
             await self._retry_refused(batch, appended)
 
@@ -312,39 +316,6 @@ class Writer:
                 continue  # the acknowledger tells it
             may_stand = (pending.maybe_sent or pending.in_doubt) and isinstance(error, LogUnavailable)
             refuse(pending, self._outcomes.unknown(pending, error) if may_stand else error)
-
-    async def _acknowledge(self, batch: Batch, appended: Appended, tick: int) -> None:
-        """Remember what was accepted and hand it on to the mirror."""
-        refused, time = appended.refused, us_to_time(appended.time_us)
-        position = appended.first_position
-        lines: list[bytes] = []
-        places: list[int] = []
-        for event, slot, version in zip(batch.events, batch.event_slots, batch.versions, strict=True):
-            places.append(position)
-            if slot.group not in refused:
-                lines.append(encode_line(event, position, version, time))
-                position += 1
-        for slot, id in zip(batch.slots, appended.stream_ids, strict=True):
-            if slot.group not in refused:
-                self._remember(slot.stream, StreamState(id, slot.version, slot.states, tick))
-        waiting = []
-        for pending, ordinal, index in batch.entries:
-            if batch.slots[index - 1].group in refused:
-                continue
-            first, count = places[ordinal - 1], len(pending.command.events)
-            end = ordinal - 1 + count
-            versions = {
-                event.stream: version
-                for event, version in zip(
-                    batch.events[ordinal - 1 : end], batch.versions[ordinal - 1 : end], strict=True
-                )
-            }
-            waiting.append((pending, Receipt(first, first + count - 1, versions, time)))
-        last = position - 1
-        block = Block(
-            appended.first_position, len(lines), b"".join(lines), appended.chain_before, appended.chain_after
-        )
-        await self._hand_over(Committed(last, block, waiting))
 
     async def _hand_over(self, committed: Committed) -> None:
         for pending, _ in committed.waiting:
