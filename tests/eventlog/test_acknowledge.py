@@ -11,7 +11,7 @@ import pytest
 from eventlog.acknowledge import HEAL_INTERVAL_S
 from eventlog.clock import SystemClock
 from eventlog.command import Command
-from eventlog.errors import MirrorUnavailable, NotMirrored
+from eventlog.errors import Closed, MirrorUnavailable, NotMirrored
 from eventlog.log import Log
 from tests.eventlog.conftest import OpenLog
 from tests.support.builders import assert_whole, said, saying, story, verdicts
@@ -73,6 +73,7 @@ async def test_durability_postgres_returns_before_the_sync_and_the_segment_follo
     receipts = await asyncio.wait_for(asyncio.gather(*appends), 20)
     assert sorted(receipt.first_position for receipt in receipts) == list(range(1, size + 1))
     assert log.segments.durable_position == 0
+    assert log._parts.acknowledger.trouble is None, "the sync was waited for, until it gave up"
     io.held.pop("fdatasync").set()
     await log.append(saying(A))
     await assert_level(log, size + 1)
@@ -204,6 +205,21 @@ async def test_a_failing_disk_does_not_keep_the_log_from_closing(opened: OpenLog
     await assert_level(again, 1)
 
 
+async def test_who_waits_for_the_disk_while_the_log_closes_is_told_so(opened: OpenLog):
+    """Nobody is left waiting for a writer that has stopped."""
+    io = FailingIo()
+    log = await opened(io=io)
+    io.failures["pwrite"] = errno.ENOSPC
+    with pytest.raises(NotMirrored):
+        await log.append(saying(A))
+    async with log._parts.acknowledger._healing:
+        waiting = asyncio.ensure_future(log.append(saying(A)))
+        await log.close()
+        log._parts.acknowledger.trouble = None
+    with pytest.raises(Closed):
+        await asyncio.wait_for(waiting, 20)
+
+
 async def test_a_mirror_that_breaks_in_an_unforeseen_way_leaves_nobody_waiting(opened: OpenLog):
     """The writer and all callers wait for the acknowledger: it must outlive any error."""
     io = FailingIo()
@@ -214,6 +230,24 @@ async def test_a_mirror_that_breaks_in_an_unforeseen_way_leaves_nobody_waiting(o
     with pytest.raises(MirrorUnavailable):
         await log.append(saying(A))
     assert (await log.head()).position == 12
+
+
+async def test_a_heal_by_somebody_else_that_stopped_short_is_gone_on_with(opened: OpenLog):
+    """It knew a lower head; what came meanwhile must not pass for durable."""
+    io, clock = FailingIo(), PushedClock()
+    log = await opened(io=io, clock=clock, durability="postgres")
+    acknowledger = log._parts.acknowledger
+    io.failures["fdatasync"] = errno.EIO
+    with pytest.raises(NotMirrored):
+        await log.append(saying(A, durability="both"))
+    io.failures.clear()
+    async with acknowledger._healing:
+        await log.append(saying(A))
+        await acknowledger.mirror.reopen()
+        await acknowledger.mirror.catch_up(1)
+        acknowledger.trouble = None
+    await log.close()
+    assert log.segments.durable_position == 2
 
 
 async def test_several_who_come_while_it_heals_are_all_answered(opened: OpenLog):

@@ -239,10 +239,10 @@ async def test_streams_beyond_the_cache_still_fold_right(opened: OpenLog):
 async def test_a_command_on_more_streams_than_the_cache_holds_is_appended(opened: OpenLog):
     log = await opened(cached_streams_max=1)
     streams = [story(str(number)) for number in range(20)]
-    for round in range(3):
-        await log.append(
-            Command([said(stream) for stream in streams], expected=dict.fromkeys(streams, round))
-        )
+    async with asyncio.timeout(60):
+        for round in range(3):
+            expected = dict.fromkeys(streams, round)
+            await log.append(Command([said(stream) for stream in streams], expected=expected))
     await assert_whole(log)
 
 
@@ -253,6 +253,18 @@ async def test_closing_appends_what_was_submitted(opened: OpenLog):
     await log.close()
     assert [receipt.first_position for receipt in await asyncio.gather(*appends)] == list(range(1, 21))
     assert len(await assert_whole(await opened())) == 20
+
+
+async def test_closing_waits_for_a_lone_append_that_is_under_way(opened: OpenLog, proxy: Proxy):
+    """Also for one whose answer is lost meanwhile."""
+    log = await opened(target=proxy.connection)
+    await log.append(saying(A))
+    proxy.faults.append(ANSWER_LOST)
+    append = asyncio.ensure_future(log.append(saying(A)))
+    await asyncio.sleep(0)
+    await asyncio.wait_for(log.close(), 20)
+    assert (await append).first_position == 2
+    assert len(await assert_whole(await opened())) == 2
 
 
 async def test_after_closing_an_append_is_refused(opened: OpenLog):

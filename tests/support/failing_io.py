@@ -23,7 +23,7 @@ class FailingIo(SystemIo):
     def _enter(self, name: str) -> None:
         self.calls[name] = self.calls.get(name, 0) + 1
         if name in self.held:
-            assert self.held[name].wait(60), "the test forgot to let go"
+            assert self.held[name].wait(30), "the test forgot to let go"
         if name in self.failures:
             failure = self.failures[name]
             raise OSError(failure, os.strerror(failure)) if isinstance(failure, int) else failure
