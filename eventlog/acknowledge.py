@@ -22,6 +22,7 @@ from eventlog.segment.store import Block
 
 BATCHES_MAX = 4
 HEAL_INTERVAL_S = 0.5
+IDLE_MARK_S = 1.0
 
 
 class Committed(NamedTuple):
@@ -31,6 +32,10 @@ class Committed(NamedTuple):
     block: Block | None
     waiting: Sequence[tuple[Pending, Receipt]]
     level: asyncio.Future[None] | None = None  # of somebody who waits for the mirror alone
+
+
+# In the queue: nothing came for a while, write down how far the segments are synced.
+_MARK = Committed(0, None, ())
 
 
 class Acknowledger:
@@ -44,6 +49,7 @@ class Acknowledger:
         self._busy = False
         self._healed_at = -HEAL_INTERVAL_S
         self._healing = asyncio.Lock()
+        self._idle_mark: asyncio.TimerHandle | None = None
         self._task = asyncio.create_task(self._run(), name="agentlog-acknowledger")
 
     @property
@@ -61,6 +67,7 @@ class Acknowledger:
             self._fail([committed], error)
             return True
         tell(committed.waiting)
+        self._mark_when_idle()
         return True
 
     async def put(self, committed: Committed) -> None:
@@ -78,6 +85,8 @@ class Acknowledger:
 
     async def close(self) -> None:
         """Acknowledge what is committed, then stop."""
+        if self._idle_mark is not None:
+            self._idle_mark.cancel()
         await self._queue.put(None)
         await self._task
 
@@ -111,13 +120,18 @@ class Acknowledger:
             if first is None:
                 return
             self._busy = True
+            if first is _MARK:
+                await self.mirror.mark()
+                self._busy = False
+                continue
             group = [first]
             while not self._queue.empty():
                 following = self._queue.get_nowait()
                 if following is None:
                     self._queue.put_nowait(None)
                     break
-                group.append(following)
+                if following is not _MARK:
+                    group.append(following)
             try:
                 await self._write(group)
             except Exception as error:  # this task must live: the writer and all callers wait for it
@@ -127,8 +141,19 @@ class Acknowledger:
                     tell(committed.waiting)
                     if committed.level is not None and not committed.level.done():
                         committed.level.set_result(None)
+                self._mark_when_idle()
             finally:
                 self._busy = False
+
+    def _mark_when_idle(self) -> None:
+        """Write the durable mark once nothing has come for a second."""
+        if self._idle_mark is not None:
+            self._idle_mark.cancel()
+        self._idle_mark = asyncio.get_running_loop().call_later(IDLE_MARK_S, self._mark)
+
+    def _mark(self) -> None:
+        if self.idle and self.trouble is None:
+            self._queue.put_nowait(_MARK)
 
     async def _write(self, group: Sequence[Committed]) -> None:
         if self.trouble is not None:

@@ -7,6 +7,7 @@ thread does the blocking work; nothing here decides whether a copy is damaged (s
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -15,6 +16,8 @@ from eventlog.envelope import event_hash
 from eventlog.errors import AgentlogError, CopiesDisagree, Damaged
 from eventlog.postgres.reads import Reads, StoredEvent
 from eventlog.segment.store import Block, NotContiguous, SegmentStore
+
+_logger = logging.getLogger(__name__)
 
 COPY_EVENTS_MAX = 512
 COPY_BYTES_MAX = 4 * 1024 * 1024
@@ -85,6 +88,17 @@ class Mirror:
             if progress is not None:
                 progress(head)
         await loop.run_in_executor(self._thread, self.store.sync)
+
+    async def mark(self) -> None:
+        """Write the durable mark: a tail that is lost from here on is known as lost.
+
+        A mark that cannot be written is logged, not raised: the events are durable without it.
+        """
+        loop = asyncio.get_running_loop()
+        try:
+            await loop.run_in_executor(self._thread, self.store.write_mark)
+        except Exception as error:
+            _logger.warning("the durable mark was not written: %s", error)
 
     async def reopen(self) -> None:
         """Open the segments afresh after a failed sync: recovery shows what the disk really has."""

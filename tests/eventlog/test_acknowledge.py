@@ -12,7 +12,9 @@ from eventlog.acknowledge import HEAL_INTERVAL_S
 from eventlog.clock import SystemClock
 from eventlog.command import Command
 from eventlog.errors import Closed, MirrorUnavailable, NotMirrored
+from eventlog.io import SystemIo
 from eventlog.log import Log
+from eventlog.segment.directory import SegmentDirectory
 from tests.eventlog.conftest import OpenLog
 from tests.support.builders import assert_whole, said, saying, story, verdicts
 from tests.support.failing_io import FailingIo
@@ -260,3 +262,19 @@ async def test_several_who_come_while_it_heals_are_all_answered(opened: OpenLog)
     found = await verdicts(log, *[Command([said(A), said(B)]) for _ in range(10)])
     assert [receipt.first_position for receipt in found] == list(range(3, 23, 2))
     await assert_level(log, 22)
+
+
+async def test_a_log_that_falls_idle_writes_down_how_far_it_is_synced(
+    opened: OpenLog, monkeypatch: pytest.MonkeyPatch
+):
+    """A file cannot prove its own truncation: the mark does, also when the process is killed later."""
+    monkeypatch.setattr("eventlog.acknowledge.IDLE_MARK_S", 0.01)
+    log = await opened()
+    for _ in range(3):
+        await log.append(saying(A))
+    assert log.directory.log_id is not None
+    files = SegmentDirectory(str(log.directory.segments), SystemIo())
+    async with asyncio.timeout(30):
+        while (mark := files.read_mark(log.directory.log_id)) is None or mark.position < 3:
+            await asyncio.sleep(0)
+    assert (mark.position, mark.chain) == (3, (await log.head()).chain)
