@@ -276,5 +276,5 @@ async def test_a_log_that_falls_idle_writes_down_how_far_it_is_synced(
     files = SegmentDirectory(str(log.directory.segments), SystemIo())
     async with asyncio.timeout(30):
         while (mark := files.read_mark(log.directory.log_id)) is None or mark.position < 3:
-            await asyncio.sleep(0)
+            await log.head()
     assert (mark.position, mark.chain) == (3, (await log.head()).chain)
