@@ -16,9 +16,9 @@ from eventlog.segment.verify import verify_segments
 from replay.blocks import ReadBlock, readable_blocks
 from replay.copies import Copies, Line
 from replay.fold_all import FoldAll
-from replay.place import Place
 from replay.report import Finding, Progress, positions
 from replay.rows import PAGE_ROWS, RowReader
+from replay.site import Site
 from replay.statements import filled
 
 WINDOW_POSITIONS = 20_000  # compared at once where rows are missing
@@ -35,9 +35,9 @@ class Examination:
         witness: how far Postgres knew this directory to be synced, before anything was read.
     """
 
-    def __init__(self, place: Place, segment_findings: list[SegmentFinding], segments_end: int) -> None:
-        self.place = place
-        self.fold = FoldAll(place.projections)
+    def __init__(self, site: Site, segment_findings: list[SegmentFinding], segments_end: int) -> None:
+        self.site = site
+        self.fold = FoldAll(site.projections)
         self.segment_findings = segment_findings
         self.segments_end = segments_end
         self.postgres_end = 0
@@ -70,29 +70,29 @@ class Examination:
 
     async def walk(self, until: int, tell: Progress, connection: asyncpg.Connection | None = None) -> None:
         """Compare and fold on, up to a position; reads rows over `connection` when one is given."""
-        statement = filled("read_rows", schema=self.place.settings.schema)
+        statement = filled("read_rows", schema=self.site.settings.schema)
         while (after := self.copies.position) < until:
             arguments = (after, until, PAGE_ROWS)
-            fetch = connection.fetch if connection is not None else self.place.reads.fetch
+            fetch = connection.fetch if connection is not None else self.site.reads.fetch
             page = await fetch(statement, *arguments)
-            upto = page[-1]["position"] if len(page) == PAGE_ROWS else until
-            upto = min(upto, after + WINDOW_POSITIONS)
-            await asyncio.to_thread(self._window, page, upto)
-            tell("compare", upto, until)
+            end = page[-1]["position"] if len(page) == PAGE_ROWS else until
+            end = min(end, after + WINDOW_POSITIONS)
+            await asyncio.to_thread(self._window, page, end)
+            tell("compare", end, until)
 
-    def _window(self, page: list[asyncpg.Record], upto: int) -> None:
-        rows = {row["position"]: self._reader.read(row) for row in page if row["position"] <= upto}
-        self.fold.add(self.copies.compare(upto, rows, self._lines_until(upto)))
+    def _window(self, page: list[asyncpg.Record], end: int) -> None:
+        rows = {row["position"]: self._reader.read(row) for row in page if row["position"] <= end}
+        self.fold.add(self.copies.compare(end, rows, self._lines_until(end)))
 
-    def _lines_until(self, upto: int) -> Mapping[int, Line]:
+    def _lines_until(self, end: int) -> Mapping[int, Line]:
         """Return the readable lines up to a position, and some beyond."""
-        if self._lines_end <= upto:
+        if self._lines_end <= end:
             for position in [position for position in self._lines if position <= self.copies.position]:
                 del self._lines[position]
-        while self._lines_end < upto:
+        while self._lines_end < end:
             block = next(self._blocks, None)
             if block is None:
-                self._lines_end = upto
+                self._lines_end = end
                 break
             first = block.header.first_position
             for at, text in enumerate(block.lines):
@@ -105,51 +105,49 @@ class Examination:
         self.postgres_end = postgres_end
         unreadable = [(finding.first_position, finding.last_position) for finding in self.segment_findings]
         self.copies = Copies(self.segments_end, postgres_end, unreadable)
-        if self.place.log_id is not None and self.place.io.exists(self.place.segments.path):
+        if self.site.log_id is not None and self.site.io.exists(self.site.segments.path):
             self._blocks = readable_blocks(
-                self.place.io, self.place.segments, self.place.log_id, self.segments_end
+                self.site.io, self.site.segments, self.site.log_id, self.segments_end
             )
 
 
-async def examine(place: Place, tell: Progress) -> Examination:
+async def examine(site: Site, tell: Progress) -> Examination:
     """Read every byte of the segments, then compare every event of both copies."""
-    has_log = await place.reads.fetch(
-        "SELECT WHERE to_regclass($1) IS NOT NULL", f"{place.settings.schema}.events"
-    )
+    has_log = await site.has_log()
     # In this order: what was synced is in the segments, what is in them is in Postgres.
-    witness = await _witness(place) if has_log else 0
-    findings, segments_end = await asyncio.to_thread(verify_place, place, tell)
-    examination = Examination(place, findings, segments_end)
+    witness = await _witness(site) if has_log else 0
+    findings, segments_end = await asyncio.to_thread(verify_site, site, tell)
+    examination = Examination(site, findings, segments_end)
     examination.witness = witness
     if not has_log:
         examination.begin(0)
         return examination
-    head = await place.reads.fetch(filled("head_position", schema=place.settings.schema))
-    last = await place.reads.fetch(filled("last_row", schema=place.settings.schema))
+    head = await site.reads.fetch(filled("head_position", schema=site.settings.schema))
+    last = await site.reads.fetch(filled("last_row", schema=site.settings.schema))
     examination.begin(max(head[0]["position"] if head else 0, last[0]["position"]))
     await examination.walk(max(examination.postgres_end, segments_end), tell)
     return examination
 
 
-async def _witness(place: Place) -> int:
+async def _witness(site: Site) -> int:
     """Return how far Postgres knows the directory to be synced; 0 when it does not know it."""
-    rows = await place.reads.fetch(filled("mirrors", schema=place.settings.schema))
-    return next((row["durable_position"] for row in rows if row["id"] == place.directory.id), 0)
+    rows = await site.reads.fetch(filled("mirrors", schema=site.settings.schema))
+    return next((row["durable_position"] for row in rows if row["id"] == site.directory.id), 0)
 
 
-def verify_place(place: Place, tell: Progress) -> tuple[list[SegmentFinding], int]:
+def verify_site(site: Site, tell: Progress) -> tuple[list[SegmentFinding], int]:
     """Return what is wrong with the segments, and where they end as far as that can be told."""
-    if place.log_id is None or not place.io.exists(place.segments.path):
+    if site.log_id is None or not site.io.exists(site.segments.path):
         return [], 0
     end = 0
 
     def reached(position: int) -> None:
         nonlocal end
         end = max(end, position)
-        tell("segments", position, place.promised or 0)
+        tell("segments", position, site.promised or 0)
 
     findings = list(
-        verify_segments(place.io, place.segments, place.log_id, promised=place.promised, progress=reached)
+        verify_segments(site.io, site.segments, site.log_id, promised=site.promised, progress=reached)
     )
     # A damaged block has positions too; what a durable mark alone remembers counts as well.
     known = [finding.last_position or 0 for finding in findings]

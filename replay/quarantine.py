@@ -7,35 +7,35 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from eventlog.io import make_directory, sync_directory, write_all
-from replay.place import Place
+from replay.site import Site
 
 
-def keep_lines(place: Place, name: str, lines: Iterable[str]) -> str:
+def keep_lines(site: Site, name: str, lines: Iterable[str]) -> str:
     """Write lines into a new file; return its path."""
-    path = _free(place, name)
+    path = _free(site, name)
     content = "".join(f"{line}\n" for line in lines).encode()
-    fd = place.io.open(str(path), os.O_RDWR | os.O_CREAT | os.O_EXCL)
+    fd = site.io.open(str(path), os.O_RDWR | os.O_CREAT | os.O_EXCL)
     try:
-        write_all(place.io, fd, content, 0)
-        place.io.fsync(fd)
+        write_all(site.io, fd, content, 0)
+        site.io.fsync(fd)
     finally:
-        place.io.close(fd)
-    sync_directory(place.io, str(path.parent))
+        site.io.close(fd)
+    sync_directory(site.io, str(path.parent))
     return str(path)
 
 
-def keep_file(place: Place, path: str) -> str:
+def keep_file(site: Site, path: str) -> str:
     """Give a file of the segments a second name here; the first may then be replaced. Return the new one."""
-    kept = _free(place, f"{os.path.basename(path)}.damaged")
+    kept = _free(site, f"{os.path.basename(path)}.damaged")
     os.link(path, kept)
-    sync_directory(place.io, str(kept.parent))
+    sync_directory(site.io, str(kept.parent))
     return str(kept)
 
 
-def _free(place: Place, name: str) -> Path:
+def _free(site: Site, name: str) -> Path:
     """Return a path that nobody has yet."""
-    directory = place.directory.quarantine
-    make_directory(place.io, str(directory))
+    directory = site.directory.quarantine
+    make_directory(site.io, str(directory))
     number = 1
     while (path := directory / f"{name}-{number}").exists():
         number += 1

@@ -64,7 +64,7 @@ async def rebuild(
         # What came in since, so that little is left for the time under the gate.
         await fold_to_head(log, fold, source, no_progress)
         async with connection.transaction():
-            await connection.execute("SELECT pg_advisory_xact_lock($1)", gate_key(schema))
+            await connection.execute(filled("take_gate"), gate_key(schema))
             held = log.clock.monotonic()
             head = await connection.fetchval(filled("head_position", schema=schema))
             await fold_until(log, fold, head, "postgres", no_progress)
@@ -260,5 +260,5 @@ async def _make_missing(log: Log, projections: Sequence[InlineProjection]) -> No
     schema = log.settings.schema
     async with log.reads.connection() as connection, connection.transaction():
         for projection in projections:
-            if await connection.fetchval("SELECT to_regclass($1)", f"{schema}.{projection.name}") is None:
+            if not await connection.fetchval(filled("has_table"), f"{schema}.{projection.name}"):
                 await connection.execute(log.reads.sql(projection.table_sql))

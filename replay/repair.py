@@ -15,10 +15,10 @@ from eventlog.projection import InlineProjection
 from eventlog.settings import Settings
 from projections.catalog import INLINE, VIEWS_SQL
 from replay.examine import Examination
-from replay.place import Place, open_place
 from replay.repair_postgres import PostgresRepair
 from replay.repair_segments import SegmentRepair
 from replay.report import Finding, Progress, RepairReport, no_progress, positions
+from replay.site import Site, open_site
 from replay.verify import look
 
 # What repair mends. An archive is rebuilt, a schema migrated, by commands of their own.
@@ -44,17 +44,17 @@ async def repair(
         BadInput: there is no data directory, or the schema holds no log (restore it).
         LogUnavailable: Postgres is away.
     """
-    place = open_place(data, postgres, projections, views_sql, settings)
+    site = open_site(data, postgres, projections, views_sql, settings)
     tell = progress or no_progress
     try:
-        examination, found = await look(place, postgres, None, True, tell)
+        examination, found = await look(site, postgres, None, True, tell)
         if not any(finding.area in MENDED for finding in found):
             return RepairReport(found=found, left=found)
-        _refuse_what_cannot_be_mended(place, examination, found)
+        _refuse_what_cannot_be_mended(site, examination, found)
         in_postgres = PostgresRepair(examination, found)
         if _is_postgres_wrong(examination, found):
             connection = await connect(
-                postgres, timeout_s=place.settings.connect_timeout_s, command_timeout_s=None
+                postgres, timeout_s=site.settings.connect_timeout_s, command_timeout_s=None
             )
             try:
                 await in_postgres.run(connection)
@@ -62,9 +62,9 @@ async def repair(
                 await connection.close()
         in_segments = SegmentRepair(examination)
         await in_segments.run(tell)
-        _, left = await look(place, postgres, None, True, tell)
+        _, left = await look(site, postgres, None, True, tell)
     finally:
-        await place.reads.close()
+        await site.reads.close()
     return RepairReport(
         found=found,
         rows=in_postgres.rows,
@@ -84,15 +84,15 @@ def _is_postgres_wrong(examination: Examination, found: Sequence[Finding]) -> bo
     return any(finding.area in ("postgres", "chain", "streams", "keys", "projections") for finding in found)
 
 
-def _refuse_what_cannot_be_mended(place: Place, examination: Examination, found: Sequence[Finding]) -> None:
+def _refuse_what_cannot_be_mended(site: Site, examination: Examination, found: Sequence[Finding]) -> None:
     copies = examination.copies
     if any(finding.area == "schema" and "holds no log" in finding.problem for finding in found):
         raise BadInput(
-            f"schema {place.settings.schema!r} holds no log", hint="run `agentlog restore postgres`"
+            f"schema {site.settings.schema!r} holds no log", hint="run `agentlog restore postgres`"
         )
     if any(finding.where == "head" and "missing" in finding.problem for finding in found):
         raise Damaged(
-            f"the row of {place.settings.schema}.head is missing",
+            f"the row of {site.settings.schema}.head is missing",
             hint="restore Postgres from the segments into an empty schema; nothing was changed",
             first_position=1,
             last_position=None,

@@ -41,8 +41,8 @@ class PostgresRepair:
         self.tables: list[str] = []
         self.kept: list[str] = []
         self._examination = examination
-        self._place = examination.place
-        self._schema = examination.place.settings.schema
+        self._site = examination.site
+        self._schema = examination.site.settings.schema
         self._keys = [finding.values for finding in findings if finding.area == "keys"]
 
     async def run(self, connection: asyncpg.Connection) -> None:
@@ -53,7 +53,7 @@ class PostgresRepair:
         """
         copies = self._examination.copies
         async with connection.transaction():
-            await connection.execute("SELECT pg_advisory_xact_lock($1)", gate_key(self._schema))
+            await connection.execute(filled("take_gate"), gate_key(self._schema))
             await self._check_unmoved(connection)
             await prepare(connection)
             for table in _GUARDED:
@@ -68,7 +68,7 @@ class PostgresRepair:
             time = us_to_time(copies.time_us or 0)
             await connection.execute(
                 filled("set_head", schema=self._schema),
-                self._place.log_id, copies.position, time, copies.chain,
+                self._site.log_id, copies.position, time, copies.chain,
             )  # fmt: skip
             for table in _GUARDED:
                 await connection.execute(filled("guards_on", schema=self._schema, table=table))
@@ -76,12 +76,12 @@ class PostgresRepair:
     async def _check_unmoved(self, connection: asyncpg.Connection) -> None:
         """Refuse when somebody appended since: what was examined is no longer what stands there."""
         last = await connection.fetchval(filled("last_row", schema=self._schema))
-        head = await connection.fetchrow(self._place.reads.statements.head)
+        head = await connection.fetchrow(self._site.reads.statements.head)
         log_id = head["log_id"] if head is not None else None
-        if last > self._examination.copies.position or log_id != self._place.log_id:
+        if last > self._examination.copies.position or log_id != self._site.log_id:
             raise CopiesDisagree(
                 f"Postgres holds log {log_id} up to position {last}; what was examined is log "
-                f"{self._place.log_id} up to {self._examination.copies.position}",
+                f"{self._site.log_id} up to {self._examination.copies.position}",
                 hint="close the log everywhere, then repair again; nothing was changed",
                 first_position=1,
                 last_position=last,
@@ -98,7 +98,7 @@ class PostgresRepair:
         ]
         if going:
             lines = [f"{id} {stream!r}" for id, stream in going]
-            self.kept.append(await asyncio.to_thread(keep_lines, self._place, "postgres-streams", lines))
+            self.kept.append(await asyncio.to_thread(keep_lines, self._site, "postgres-streams", lines))
             statement = filled("delete_streams", schema=self._schema)
             await connection.execute(statement, [id for id, _ in going])
         ids = {stream: id for stream, (id, _) in streams.items() if (id, stream) not in set(going)}
@@ -127,7 +127,7 @@ class PostgresRepair:
             rows = await connection.fetch(filled("rows_at", schema=self._schema), some)
             if rows:
                 lines = [row["row"] for row in rows]
-                self.kept.append(await asyncio.to_thread(keep_lines, self._place, "postgres-events", lines))
+                self.kept.append(await asyncio.to_thread(keep_lines, self._site, "postgres-events", lines))
         await connection.execute(filled("delete_events", schema=self._schema), self.rows)
         records, written = self._records(ids), 0
         while some_records := await asyncio.to_thread(_take, records, RECORDS_AT_ONCE):
@@ -138,12 +138,12 @@ class PostgresRepair:
 
     def _records(self, ids: dict[StreamId, int]) -> Iterator[Record]:
         """Yield the rows of wrong positions as the segments, or (the hash alone) both copies, have them."""
-        wrong, place = self._examination.copies.wrong_rows, self._place
+        wrong, site = self._examination.copies.wrong_rows, self._site
         if not wrong:
             return
-        assert place.log_id is not None
-        maker = RecordMaker(place.settings)
-        for block in readable_blocks(place.io, place.segments, place.log_id, max(wrong)):
+        assert site.log_id is not None
+        maker = RecordMaker(site.settings)
+        for block in readable_blocks(site.io, site.segments, site.log_id, max(wrong)):
             first, last = block.header.first_position, block.header.last_position
             for position in range(first, last + 1):
                 if position in wrong:
@@ -153,11 +153,9 @@ class PostgresRepair:
                     yield maker.record(event, ids[new.stream], new.hash, chain)
 
     async def _write_projections(self, connection: asyncpg.Connection, ids: dict[StreamId, int]) -> None:
-        place, fold = self._place, self._examination.fold
-        _, wrong = await compare_tables(
-            connection, self._schema, fold, place.projections, ids, no_progress, 0
-        )
-        for projection in place.projections:
+        site, fold = self._site, self._examination.fold
+        _, wrong = await compare_tables(connection, self._schema, fold, site.projections, ids, no_progress, 0)
+        for projection in site.projections:
             if wrong.get(projection.name):
                 self.tables.append(projection.name)
                 await write_rows(connection, self._schema, fold, projection, ids, wrong[projection.name])

@@ -19,14 +19,13 @@ from eventlog.segment.directory import SegmentDirectory
 from eventlog.segment.format import BLOCK_HEADER_BYTES, BlockHeader, Invalid, crc32c
 from eventlog.segment.frames import compress
 from eventlog.segment.opening import open_checked
-from eventlog.segment.scanner import Place as FilePlace
-from eventlog.segment.scanner import Window, block_header
+from eventlog.segment.scanner import Place, Window, block_header
 from eventlog.segment.verify import Finding as SegmentFinding
-from replay.examine import Examination, verify_place
-from replay.place import Place
+from replay.examine import Examination, verify_site
 from replay.quarantine import keep_file
 from replay.report import Progress, no_progress
 from replay.restore import copy_missing, forget_witness
+from replay.site import Site
 
 _COPY_BYTES = 1024 * 1024
 ZSTD_LEVELS = range(1, 20)
@@ -45,7 +44,7 @@ class SegmentRepair:
         self.blocks: list[tuple[int, int]] = []
         self.rewritten_from: int | None = None
         self.kept: list[str] = []
-        self._place = examination.place
+        self._site = examination.site
         self._findings = examination.segment_findings
         self._wrong = examination.copies.wrong_lines
         self._until = examination.copies.position
@@ -57,18 +56,18 @@ class SegmentRepair:
         """
         findings = self._findings
         if await self._mend_all(findings):
-            findings, _ = await asyncio.to_thread(verify_place, self._place, no_progress)
+            findings, _ = await asyncio.to_thread(verify_site, self._site, no_progress)
         begin = self._first_bad_position(findings)
         if begin is not None:
             self.rewritten_from = begin
-            await forget_witness(self._place.directory, self._place.reads, begin - 1)
+            await forget_witness(self._site.directory, self._site.reads, begin - 1)
             await asyncio.to_thread(self._set_aside, begin)
-        await copy_missing(self._place.directory, self._place.reads, self._place.settings, self._until, tell)
+        await copy_missing(self._site.directory, self._site.reads, self._site.settings, self._until, tell)
 
     def _first_bad_position(self, findings: Sequence[SegmentFinding]) -> int | None:
         """Return where writing anew must begin: with the first file that is wrong or missing."""
-        files = self._place.segments
-        bases = files.bases() if self._place.io.exists(files.path) else []
+        files = self._site.segments
+        bases = files.bases() if self._site.io.exists(files.path) else []
         paths = {finding.where for finding in findings}
         bad = [base for base in bases if files.segment_path(base) in paths]
         bad += [finding.first_position for finding in findings if finding.where == files.path]
@@ -87,39 +86,39 @@ class SegmentRepair:
             if header is None:
                 continue
             lines = await self._lines(header.first_position, header.last_position)
-            frame = await asyncio.to_thread(_frame, header, lines, self._place.settings.zstd_level)
+            frame = await asyncio.to_thread(_frame, header, lines, self._site.settings.zstd_level)
             if frame is not None:
                 by_file.setdefault(finding.where, []).append((header.offset + BLOCK_HEADER_BYTES, frame))
                 self.blocks.append((header.first_position, header.last_position))
         for path, patches in by_file.items():
-            self.kept.append(await asyncio.to_thread(_patch, self._place, path, patches))
+            self.kept.append(await asyncio.to_thread(_patch, self._site, path, patches))
         return bool(by_file)
 
     def _header_of(self, finding: SegmentFinding) -> BlockHeader | None:
         """Return the header of the block a finding is about, if that is whole and it is one block."""
-        place, path = self._place, finding.where
-        assert place.log_id is not None
-        if finding.last_position is None or not path.endswith(".ndjson.zst") or not place.io.exists(path):
+        site, path = self._site, finding.where
+        assert site.log_id is not None
+        if finding.last_position is None or not path.endswith(".ndjson.zst") or not site.io.exists(path):
             return None
         base = int(os.path.basename(path)[:20])
         try:
-            fd, file = open_checked(place.io, path, place.log_id, base, os.O_RDONLY)
+            fd, file = open_checked(site.io, path, site.log_id, base, os.O_RDONLY)
         except Exception:  # whatever it is, this file is none to mend: it is written anew
             return None
         try:
-            where = FilePlace(finding.offset, finding.first_position, None, None)
-            header = block_header(Window(place.io, fd), file.segment_id, where)
+            where = Place(finding.offset, finding.first_position, None, None)
+            header = block_header(Window(site.io, fd), file.segment_id, where)
         except Invalid:
             return None
         finally:
-            place.io.close(fd)
+            site.io.close(fd)
         return header if header.last_position == finding.last_position else None
 
     async def _lines(self, first: int, last: int) -> bytes:
         """Return the lines of some positions from Postgres."""
         lines: list[bytes] = []
         while len(lines) < last - first + 1:
-            page = await self._place.reads.page(first + len(lines) - 1, last)
+            page = await self._site.reads.page(first + len(lines) - 1, last)
             if not page:
                 break
             lines += [stored.line for stored in page]
@@ -128,16 +127,16 @@ class SegmentRepair:
     def _set_aside(self, begin: int) -> None:
         """Move segments from a position on, and the durable mark, to quarantine/: the newest first, so
         that a crash leaves a beginning of the log without a hole."""
-        place, files = self._place, self._place.segments
-        if not place.io.exists(files.path):
+        site, files = self._site, self._site.segments
+        if not site.io.exists(files.path):
             return
         mark = os.path.join(files.path, "HEAD")
         with _lock(files):
             paths = [files.segment_path(base) for base in reversed(files.bases()) if base >= begin]
-            for path in [*([mark] if place.io.exists(mark) else []), *paths]:
-                self.kept.append(keep_file(place, path))
-                place.io.unlink(path)
-                sync_directory(place.io, files.path)
+            for path in [*([mark] if site.io.exists(mark) else []), *paths]:
+                self.kept.append(keep_file(site, path))
+                site.io.unlink(path)
+                sync_directory(site.io, files.path)
 
 
 def _within(position: int, ranges: Sequence[tuple[int, int | None]]) -> bool:
@@ -166,14 +165,14 @@ def _frame(header: BlockHeader, lines: bytes, level: int) -> bytes | None:
     return None
 
 
-def _patch(place: Place, path: str, patches: Sequence[tuple[int, bytes]]) -> str:
+def _patch(site: Site, path: str, patches: Sequence[tuple[int, bytes]]) -> str:
     """Replace bytes of a file by way of a copy; return where the damaged one is kept."""
-    with _lock(place.segments):
-        return _patch_locked(place, path, patches)
+    with _lock(site.segments):
+        return _patch_locked(site, path, patches)
 
 
-def _patch_locked(place: Place, path: str, patches: Sequence[tuple[int, bytes]]) -> str:
-    io, temporary = place.io, f"{path}.new"
+def _patch_locked(site: Site, path: str, patches: Sequence[tuple[int, bytes]]) -> str:
+    io, temporary = site.io, f"{path}.new"
     source = io.open(path, os.O_RDONLY)
     target = io.open(temporary, os.O_RDWR | os.O_CREAT | os.O_TRUNC)
     try:
@@ -187,7 +186,7 @@ def _patch_locked(place: Place, path: str, patches: Sequence[tuple[int, bytes]])
     finally:
         io.close(source)
         io.close(target)
-    kept = keep_file(place, path)
+    kept = keep_file(site, path)
     io.rename(temporary, path)
-    sync_directory(io, place.segments.path)
+    sync_directory(io, site.segments.path)
     return kept

@@ -30,11 +30,11 @@ from eventlog.segment.store import SegmentStore
 from eventlog.settings import Settings
 from projections.catalog import INLINE, VIEWS_SQL
 from replay.blocks import ReadBlock, readable_blocks
-from replay.examine import verify_place
+from replay.examine import verify_site
 from replay.fold_all import FoldAll
-from replay.place import COMMAND_TIMEOUT_S, Place, open_place
 from replay.records import Record, RecordMaker, copy_events, copy_streams, prepare
 from replay.report import Progress, RestoreReport, no_progress, positions
+from replay.site import COMMAND_TIMEOUT_S, Site, open_site
 from replay.statements import filled
 from replay.tables import write_rows
 
@@ -61,13 +61,13 @@ async def restore_postgres(
         BadInput: the schema holds events, or there is no data directory.
         Damaged: the segments are; nothing was restored.
     """
-    place = open_place(data, postgres, projections, views_sql, settings)
-    tell, started = progress or no_progress, place.clock.monotonic()
-    await place.reads.close()
-    if place.log_id is None:
+    site = open_site(data, postgres, projections, views_sql, settings)
+    tell, started = progress or no_progress, site.clock.monotonic()
+    await site.reads.close()
+    if site.log_id is None:
         raise BadInput(f"{data} never belonged to a log", hint="there is nothing to restore from")
-    await asyncio.to_thread(_cut_torn_tail, place)
-    findings, end = await asyncio.to_thread(verify_place, place, tell)
+    await asyncio.to_thread(_cut_torn_tail, site)
+    findings, end = await asyncio.to_thread(verify_site, site, tell)
     if findings:
         first, last = findings[0].first_position, findings[0].last_position
         raise Damaged(
@@ -77,12 +77,12 @@ async def restore_postgres(
             last_position=last,
             where=findings[0].where,
         )
-    connection = await connect(postgres, timeout_s=place.settings.connect_timeout_s, command_timeout_s=None)
+    connection = await connect(postgres, timeout_s=site.settings.connect_timeout_s, command_timeout_s=None)
     try:
-        schema = place.settings.schema
+        schema = site.settings.schema
         await migrate(connection, schema, projections, views_sql)
         async with connection.transaction():
-            await connection.execute("SELECT pg_advisory_xact_lock($1)", gate_key(schema))
+            await connection.execute(filled("take_gate"), gate_key(schema))
             position = await connection.fetchval(filled("head_position", schema=schema))
             rows = await connection.fetchval(filled("last_row", schema=schema))
             if position or rows:
@@ -91,37 +91,37 @@ async def restore_postgres(
                     hint="restore into an empty schema, or run `agentlog repair`",
                 )
             await prepare(connection)
-            await _Restore(place, connection, end, tell).run()
+            await _Restore(site, connection, end, tell).run()
     finally:
         await connection.close()
-    return RestoreReport(events=end, seconds=place.clock.monotonic() - started)
+    return RestoreReport(events=end, seconds=site.clock.monotonic() - started)
 
 
-def _cut_torn_tail(place: Place) -> None:
+def _cut_torn_tail(site: Site) -> None:
     """Cut bytes that nobody was promised, as opening the log does; refuse what is damaged."""
-    open_segments(place.directory, place.settings).close()
+    open_segments(site.directory, site.settings).close()
 
 
 class _Restore:
     """One restore of Postgres, inside of its transaction."""
 
-    def __init__(self, place: Place, connection: asyncpg.Connection, end: int, tell: Progress) -> None:
-        self._place = place
+    def __init__(self, site: Site, connection: asyncpg.Connection, end: int, tell: Progress) -> None:
+        self._site = site
         self._connection = connection
         self._end = end
         self._tell = tell
-        self._fold = FoldAll(place.projections)
+        self._fold = FoldAll(site.projections)
         self._ids: dict[StreamId, int] = {}
-        self._maker = RecordMaker(place.settings)
+        self._maker = RecordMaker(site.settings)
         self._chain = CHAIN_START
         self._last: Event | None = None
         self._keys: list[tuple[str, str, int, int, str]] = []  # tenant, key, position, events, time
 
     async def run(self) -> None:
-        schema = self._place.settings.schema
-        log_id = self._place.log_id
+        schema = self._site.settings.schema
+        log_id = self._site.log_id
         assert log_id is not None
-        blocks = readable_blocks(self._place.io, self._place.segments, log_id, self._end)
+        blocks = readable_blocks(self._site.io, self._site.segments, log_id, self._end)
         while records := await asyncio.to_thread(self._records, blocks):
             await copy_events(self._connection, schema, records)
             self._tell("restore", self._fold.position, self._end)
@@ -134,7 +134,7 @@ class _Restore:
             ((self._ids[stream], stream, folded.version) for stream, folded in streams),
         )
         await self._connection.executemany(filled("restore_key", schema=schema), self._expiring())
-        for projection in self._place.projections:
+        for projection in self._site.projections:
             everything = {id for stream, id in self._ids.items() if stream.kind == projection.kind}
             await write_rows(self._connection, schema, self._fold, projection, self._ids, everything)
         time = self._last.time if self._last is not None else "1970-01-01T00:00:00Z"
@@ -143,7 +143,7 @@ class _Restore:
         )
 
     def _expiring(self) -> list[tuple[str, str, int, int, str, timedelta]]:
-        lifetime = timedelta(seconds=self._place.settings.idempotency_ttl_s)
+        lifetime = timedelta(seconds=self._site.settings.idempotency_ttl_s)
         return [(*key, lifetime) for key in self._keys]
 
     def _records(self, blocks: Iterator[ReadBlock]) -> list[Record]:

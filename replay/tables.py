@@ -116,15 +116,15 @@ async def differences(
     )
     after = _LOWEST
     for chunk, rows, last in _chunks(fold, projection, streams):
-        upto = _HIGHEST if last else chunk[-1][0]
-        arguments = (after, upto) if only is None else ([id for id, _ in chunk],)
+        until = _HIGHEST if last else chunk[-1][0]
+        arguments = (after, until) if only is None else ([id for id, _ in chunk],)
         for row in await connection.fetch(statement, rows, *arguments):
             live = _columns.decode(row["live"]) if row["live"] else None
             said = _columns.decode(row["said"]) if row["said"] else None
             either = said or live
             assert either is not None, "a full join gives at least one side"
             yield Difference(projection, int(bytes(either["stream_id"])), live, said)
-        after = upto
+        after = until
 
 
 async def write_rows(

@@ -26,9 +26,9 @@ from eventlog.settings import Settings
 from projections.archive.archive import Archive
 from projections.catalog import INLINE, VIEWS_SQL
 from replay.examine import Examination, examine
-from replay.place import Place, open_place, place_of
 from replay.rebuild import compare_tables
 from replay.report import AREAS, Finding, Progress, no_progress
+from replay.site import Site, open_site, site_of
 from replay.statements import filled
 from replay.tables import read_streams
 
@@ -54,8 +54,8 @@ async def verify(
     Raises:
         LogUnavailable: Postgres is away.
     """
-    place = place_of(log, views_sql)
-    _, found = await look(place, log.reads.target, archive, schema_check, progress or no_progress)
+    site = site_of(log, views_sql)
+    _, found = await look(site, log.reads.target, archive, schema_check, progress or no_progress)
     return found
 
 
@@ -74,26 +74,26 @@ async def verify_store(
 
     Arguments, result and errors as for `verify`, and BadInput when there is no data directory.
     """
-    place = open_place(data, postgres, projections, views_sql, settings)
+    site = open_site(data, postgres, projections, views_sql, settings)
     try:
-        _, found = await look(place, postgres, archive, schema_check, progress or no_progress)
+        _, found = await look(site, postgres, archive, schema_check, progress or no_progress)
         return found
     finally:
-        await place.reads.close()
+        await site.reads.close()
 
 
 async def look(
-    place: Place, target: Target, archive: Archive | None, schema_check: bool, tell: Progress
+    site: Site, target: Target, archive: Archive | None, schema_check: bool, tell: Progress
 ) -> tuple[Examination, list[Finding]]:
     """Return the walk through both copies, and everything that is wrong."""
-    examination = await examine(place, tell)
+    examination = await examine(site, tell)
     found: list[Finding] = []
-    schema = place.settings.schema
+    schema = site.settings.schema
     if schema_check:
-        found += await _schema_findings(place, target)
-    if await place.reads.fetch("SELECT WHERE to_regclass($1) IS NOT NULL", f"{schema}.events"):
+        found += await _schema_findings(site, target)
+    if await site.has_log():
         async with (
-            place.reads.connection() as connection,
+            site.reads.connection() as connection,
             connection.transaction(isolation="repeatable_read", readonly=True),
         ):
             found += await _postgres_findings(examination, connection, tell)
@@ -109,8 +109,8 @@ async def _postgres_findings(
     examination: Examination, connection: asyncpg.Connection, tell: Progress
 ) -> list[Finding]:
     """Look at everything around the events, in one snapshot, after walking to its head."""
-    place, schema = examination.place, examination.place.settings.schema
-    head = await connection.fetchrow(place.reads.statements.head)
+    site, schema = examination.site, examination.site.settings.schema
+    head = await connection.fetchrow(site.reads.statements.head)
     last_row = await connection.fetchval(filled("last_row", schema=schema))
     if head is None:
         return [Finding(area="postgres", problem="the row of head is missing", where="head")]
@@ -125,17 +125,17 @@ async def _postgres_findings(
         return [*found, Finding(area="projections", problem=problem)]
     streams, _ = await read_streams(connection, schema)
     found += _stream_findings(examination, streams)
-    if head["projections"] != signature(place.projections):
+    if head["projections"] != signature(site.projections):
         problem = (
             f"not compared: the store folds {head['projections'] or 'nothing'}, "
-            f"this process {signature(place.projections)}"
+            f"this process {signature(site.projections)}"
         )
         return [*found, Finding(area="projections", problem=problem)]
     ids = {stream: id for stream, (id, _) in streams.items()}
     # A stream with another name in Postgres is named once; its rows are compared all the same.
     ids |= {misnamed.said: id for id, misnamed in examination.copies.misnamed.items()}
     compared, _ = await compare_tables(
-        connection, schema, examination.fold, place.projections, ids, tell, FINDINGS_MAX
+        connection, schema, examination.fold, site.projections, ids, tell, FINDINGS_MAX
     )
     return found + compared
 
@@ -189,7 +189,7 @@ async def _mirror_findings(
     examination: Examination, connection: asyncpg.Connection, head: int
 ) -> list[Finding]:
     found = []
-    statement = filled("mirrors", schema=examination.place.settings.schema)
+    statement = filled("mirrors", schema=examination.site.settings.schema)
     for row in await connection.fetch(statement):
         durable = row["durable_position"]
         if durable > head and examination.segments_end <= head:
@@ -243,19 +243,19 @@ def _stream(stream: StreamId, problem: str, **values: Any) -> Finding:
     return Finding(area="streams", problem=problem, stream=stream, where="streams", values=values)
 
 
-async def _schema_findings(place: Place, target: Target) -> list[Finding]:
+async def _schema_findings(site: Site, target: Target) -> list[Finding]:
     connection = await connect(
-        target, timeout_s=place.settings.connect_timeout_s, command_timeout_s=place.settings.command_timeout_s
+        target, timeout_s=site.settings.connect_timeout_s, command_timeout_s=site.settings.command_timeout_s
     )
     try:
         problems = await schema_differences(
-            connection, place.settings.schema, place.projections, place.views_sql
+            connection, site.settings.schema, site.projections, site.views_sql
         )
     except asyncpg.InsufficientPrivilegeError as error:
         problems = [f"not compared, this role may not create the scratch schema: {error.args[0]}"]
     finally:
         await connection.close()
-    return [Finding(area="schema", problem=problem, where=place.settings.schema) for problem in problems]
+    return [Finding(area="schema", problem=problem, where=site.settings.schema) for problem in problems]
 
 
 def _archive_findings(archive: Archive, head: int) -> list[Finding]:

@@ -142,9 +142,9 @@ def damaged(path: str, findings: Findings, verdict: Verdict) -> Damaged:
     """Return the error that says which positions of a segment cannot be read, and why."""
     first, last = findings.last_good + 1, verdict.last_position
     # An index or a seal holds no event: nothing is missing, but the file is not as it was written.
-    upto = f" to {last}" if last is not None and last >= first else " on"
+    reach = f" to {last}" if last is not None and last >= first else " on"
     return Damaged(
-        f"{path} is damaged at offset {findings.offset}, positions {first}{upto} cannot be trusted: "
+        f"{path} is damaged at offset {findings.offset}, positions {first}{reach} cannot be trusted: "
         f"{verdict.damage}",
         hint="nothing was changed; repair the segments from Postgres",
         first_position=first,

@@ -22,12 +22,13 @@ from eventlog.postgres.reads import Reads
 from eventlog.projection import InlineProjection
 from eventlog.segment.directory import SegmentDirectory
 from eventlog.settings import Settings
+from replay.statements import filled
 
 # Pages of rows and comparisons of tables may take longer than a statement of the log itself.
 COMMAND_TIMEOUT_S = 3600.0
 
 
-class Place(NamedTuple):
+class Site(NamedTuple):
     """What there is to look at.
 
     Attributes:
@@ -47,11 +48,16 @@ class Place(NamedTuple):
     io: Io
     clock: Clock
 
+    async def has_log(self) -> bool:
+        """Return whether the schema holds a log at all. Raises LogUnavailable."""
+        rows = await self.reads.fetch(filled("has_table"), f"{self.settings.schema}.events")
+        return bool(rows[0]["found"])
 
-def place_of(log: Log, views_sql: Sequence[str]) -> Place:
+
+def site_of(log: Log, views_sql: Sequence[str]) -> Site:
     """Return the parts of an open log."""
     io = SystemIo()
-    return Place(
+    return Site(
         directory=log.directory,
         segments=SegmentDirectory(log.segments.directory, io),
         reads=log.reads,
@@ -65,13 +71,13 @@ def place_of(log: Log, views_sql: Sequence[str]) -> Place:
     )
 
 
-def open_place(
+def open_site(
     data: Path,
     postgres: Target,
     projections: Sequence[InlineProjection],
     views_sql: Sequence[str],
     settings: Settings | None,
-) -> Place:
+) -> Site:
     """Open the parts of a closed store. Close `reads` afterwards.
 
     Raises:
@@ -85,7 +91,7 @@ def open_place(
     io, settings = SystemIo(), settings or Settings()
     directory = DataDirectory(data, io)
     patient = msgspec.structs.replace(settings, command_timeout_s=COMMAND_TIMEOUT_S)
-    return Place(
+    return Site(
         directory=directory,
         segments=SegmentDirectory(str(directory.segments), io),
         reads=Reads(postgres, patient, {}),
