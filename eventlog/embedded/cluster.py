@@ -30,6 +30,7 @@ from eventlog.embedded.processes import (
 from eventlog.embedded.ready import Cancelled, Progress
 from eventlog.embedded.serverlog import ServerLog, last_lines
 from eventlog.errors import EmbeddedPostgresError
+from eventlog.io import SystemIo, sync_directory
 
 # Backends of a killed server see that within a moment and end by themselves; a server whose
 # postmaster.pid was spoilt sees that within a minute.
@@ -84,7 +85,7 @@ class Cluster:
                 status=done.returncode,
             )
         os.rename(place, self.layout.cluster)
-        _sync_directory(self.layout.root)
+        sync_directory(SystemIo(), self.layout.root)
 
     def _check_major(self) -> None:
         major = read_major(self.layout)
@@ -244,11 +245,3 @@ def read_major(layout: Layout) -> int:
             f"{layout.cluster} is no Postgres cluster: {path} does not hold a version ({error})",
             hint="move it away and run `agentlog restore postgres`: the segments hold the whole log",
         ) from error
-
-
-def _sync_directory(path: str) -> None:
-    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
