@@ -195,7 +195,7 @@ class SegmentStore:
         return self._tail.segments()
 
     def write_mark(self) -> None:
-        """Remember in HEAD what is durable, so that a lost tail is known as lost. `close` does.
+        """Remember in HEAD what is durable, so that a lost tail is known as lost. For idle moments.
 
         Raises:
             OSError: the mark was not written; the events are none the less durable.
