@@ -65,9 +65,10 @@ class Command(msgspec.Struct, frozen=True):
 
 
 class KeyNote(msgspec.Struct, frozen=True):
-    """What the first event of a keyed command tells in its `meta`, under "idempotency".
+    """What the first event of a keyed command tells in its `meta`, under KEY_FIELD: "idempotency".
 
     So that keys survive in the segments, and Postgres restored from them still knows the key.
+    `encode_meta` refuses that name to callers, so nobody else writes it.
     """
 
     key: str

@@ -42,6 +42,8 @@ MAX_META_BYTES = 64 * 1024
 MAX_TENANT_BYTES = 256
 MAX_KEY_BYTES = 1024
 MAX_SCHEMA = 32_767
+# The one name in `meta` that is the log's: a keyed command notes its key there (command.py).
+KEY_FIELD = "idempotency"
 CHAIN_START = bytes(32)
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,62}\Z")
@@ -268,9 +270,19 @@ def check_id(value: str | uuid.UUID) -> str:
 
 
 def encode_meta(meta: dict[str, Any]) -> bytes:
-    """Encode `meta`: a JSON object, strict (no lone surrogates, depth 128), at most 64 KiB."""
+    """Encode `meta`: a JSON object, strict (no lone surrogates, depth 128), at most 64 KiB.
+
+    Raises:
+        BadPayload: it is none, or it has a field "idempotency". A restore of Postgres believes that
+            field, so a caller's would be a key that no command ever had.
+    """
     if not isinstance(meta, dict):
         raise BadPayload(f"meta must be a dict, not {type(meta).__name__}")
+    if KEY_FIELD in meta:
+        raise BadPayload(
+            f"meta has a field {KEY_FIELD!r}, which is the log's own: it notes idempotency keys there",
+            hint="name the field otherwise; a command's key is its `idempotency_key`",
+        )
     line, encoding = encode_payload(meta)
     if encoding is not None:
         raise BadPayload("meta holds a lone surrogate or a number or nesting no strict JSON reader takes")

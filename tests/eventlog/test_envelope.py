@@ -260,6 +260,14 @@ def test_meta_is_a_strict_json_object(meta: Any):
         encode_meta(meta)
 
 
+@pytest.mark.parametrize("value", [{"key": "k", "events": 1}, None])
+def test_the_field_for_idempotency_keys_is_the_logs_own(value: Any):
+    """A restore of Postgres would believe it: a key that no command ever had."""
+    with pytest.raises(BadPayload, match="'idempotency', which is the log's own"):
+        encode_meta({"host": "h", "idempotency": value})
+    assert encode_meta({"inner": {"idempotency": value}}), "only the top level is"
+
+
 def test_meta_has_a_limit():
     assert len(encode_meta({"a": "x" * (MAX_META_BYTES - 8)})) == MAX_META_BYTES
     with pytest.raises(BadPayload, match="65,537 bytes"):
