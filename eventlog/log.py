@@ -23,7 +23,7 @@ from eventlog.mirror import Mirror
 from eventlog.notify import Notifier
 from eventlog.postgres import migrate as schema
 from eventlog.postgres.append import Appender
-from eventlog.postgres.connect import Target, connect, is_broken, unavailable
+from eventlog.postgres.connect import Target, check_durable, connect, is_broken, unavailable
 from eventlog.postgres.reads import PAGE_EVENTS, Reads
 from eventlog.postgres.sql import Statements
 from eventlog.projection import InlineProjection, signature
@@ -52,14 +52,21 @@ class Log:
     Attributes:
         settings, clock, ids: as opened.
         projections: the inline projections, in table order.
+        views_sql: what makes the views on their tables.
         reads: read access to Postgres (`await reads.fetch(sql, …)`).
     """
 
     def __init__(
-        self, parts: Parts, settings: Settings, projections: Sequence[InlineProjection], clock: Clock
+        self,
+        parts: Parts,
+        settings: Settings,
+        projections: Sequence[InlineProjection],
+        views_sql: Sequence[str],
+        clock: Clock,
     ) -> None:
         self.settings = settings
         self.projections = projections
+        self.views_sql = views_sql
         self.clock = clock
         self.ids = Ids(clock)
         self.reads = parts.reads
@@ -83,6 +90,7 @@ class Log:
         views_sql: Sequence[str] = (),
         settings: Settings | None = None,
         migrate: bool = False,
+        unfilled: bool = False,
         io: Io | None = None,
         clock: Clock | None = None,
         progress: Callable[[int], None] | None = None,
@@ -95,6 +103,8 @@ class Log:
         Args:
             migrate: bring the database schema up to this release; otherwise a schema that is not
                 up to date is refused.
+            unfilled: open it although projection tables have yet to be rebuilt: for the rebuild
+                itself. Until that is done the append function refuses everybody.
             progress: called with the position reached while missing events are copied.
         Raises:
             LogUnavailable, PostgresTooOld, SchemaMismatch, ProjectionMismatch, FormatTooNew,
@@ -102,13 +112,13 @@ class Log:
         """
         settings, io, clock = settings or Settings(), io or SystemIo(), clock or SystemClock()
         directory = DataDirectory(data, io)
-        await _check_schema(postgres, settings, projections, views_sql, migrate)
+        await _check_schema(postgres, settings, projections, views_sql, migrate, unfilled)
         reads = Reads(postgres, settings, _by_kind(projections))
         mirror: Mirror | None = None
         try:
             head = await reads.head()
             directory.belongs_to(head["log_id"])
-            mirror = await _open_mirror(directory, reads, settings, io, clock)
+            mirror = await _open_mirror(directory, reads, settings, io, clock, head["epoch"])
             await compare_heads(mirror, reads)
             await mirror.catch_up(head["position"], progress)
         except BaseException:
@@ -117,7 +127,7 @@ class Log:
             await reads.close()
             raise
         parts = _start(directory, reads, mirror, postgres, settings, projections, clock, head)
-        return cls(parts, settings, projections, clock)
+        return cls(parts, settings, projections, views_sql, clock)
 
     async def append(self, command: Command) -> Receipt:
         """Append a command's events, all or none, and return when they are as durable as asked.
@@ -234,18 +244,20 @@ async def _check_schema(
     projections: Sequence[InlineProjection],
     views_sql: Sequence[str],
     migrate: bool,
+    unfilled: bool,
 ) -> None:
     connection = await connect(postgres, timeout_s=settings.connect_timeout_s, command_timeout_s=None)
     try:
+        await check_durable(connection)
         if migrate:
             await schema.migrate(connection, settings.schema, projections, views_sql)
-        await schema.check(connection, settings.schema, projections)
+        await schema.check(connection, settings.schema, projections, unfilled=unfilled)
     finally:
         await connection.close()
 
 
 async def _open_mirror(
-    directory: DataDirectory, reads: Reads, settings: Settings, io: Io, clock: Clock
+    directory: DataDirectory, reads: Reads, settings: Settings, io: Io, clock: Clock, epoch: int
 ) -> Mirror:
     rows = await reads.fetch(reads.statements.register_mirror, directory.id, str(directory.segments))
     witness = rows[0]["durable_position"]
@@ -260,6 +272,7 @@ async def _open_mirror(
             clock=clock,
             settings=settings,
             durable_witness=witness,
+            epoch=epoch,
         )
 
     return await asyncio.to_thread(Mirror, open_store, reads)
@@ -314,8 +327,9 @@ def _start(
             await compare_heads(mirror, reads)
             await appender.prepare()
         except BaseException as error:
+            broken = is_broken(error, closed=connection.is_closed())
             connection.terminate()
-            if is_broken(error):
+            if broken:
                 raise unavailable(error) from error
             raise
         return appender

@@ -242,7 +242,7 @@ class Writer:
             self._give_up(commands, error)
         except Exception as error:
             retry = commands[0].attempts < ATTEMPTS_MAX
-            if is_broken(error):
+            if self._appender and is_broken(error, closed=self._appender.connection.is_closed()):
                 self._lost(commands)
             elif retry and getattr(error, "sqlstate", None) == OTHER_WRITER_SET:
                 self._disconnect()

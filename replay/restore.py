@@ -209,17 +209,23 @@ async def copy_missing(
     directory: DataDirectory, reads: Reads, settings: Settings, until: int, tell: Progress
 ) -> None:
     """Append to the segments what they lack up to a position, from Postgres, checked and synced."""
-    mirror = await asyncio.to_thread(Mirror, lambda: open_segments(directory, settings), reads)
+    epoch = (await reads.head())["epoch"]
+    mirror = await asyncio.to_thread(Mirror, lambda: open_segments(directory, settings, epoch), reads)
     try:
         await mirror.catch_up(until, lambda position: tell("restore", position, until))
     finally:
         await mirror.close()
 
 
-def open_segments(directory: DataDirectory, settings: Settings) -> SegmentStore:
-    """Open the segments of a directory that belongs to a log."""
+def open_segments(directory: DataDirectory, settings: Settings, epoch: int = 0) -> SegmentStore:
+    """Open the segments of a directory that belongs to a log; `epoch` goes into what is written."""
     log_id = directory.log_id
     assert log_id is not None
     return SegmentStore.open(
-        str(directory.segments), log_id=log_id, io=SystemIo(), clock=SystemClock(), settings=settings
+        str(directory.segments),
+        log_id=log_id,
+        io=SystemIo(),
+        clock=SystemClock(),
+        settings=settings,
+        epoch=epoch,
     )

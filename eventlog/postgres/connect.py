@@ -13,6 +13,7 @@ from typing import Any
 import asyncpg
 
 from eventlog.errors import LogUnavailable, PostgresTooOld, ProjectionMismatch, SchemaMismatch
+from eventlog.postgres.sql import text
 
 OLDEST_MAJOR = 14
 # Refusals of our own functions (functions/append.sql, migrations/0001_log.sql).
@@ -26,7 +27,6 @@ Target = str | Mapping[str, Any]  # a postgresql:// URL, or keyword arguments of
 # The connection is gone: whatever was in flight may or may not have been committed.
 _BROKEN = (
     asyncpg.PostgresConnectionError,
-    asyncpg.InterfaceError,
     asyncpg.InternalClientError,  # the server said goodbye, and asyncpg has not closed it yet
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,
@@ -54,8 +54,16 @@ _ROLLED_BACK = (
 )
 
 
-def is_broken(error: BaseException) -> bool:
-    """True when the connection is unusable and the outcome of what was in flight is unknown."""
+def is_broken(error: BaseException, *, closed: bool) -> bool:
+    """True when the connection is unusable and the outcome of what was in flight is unknown.
+
+    Args:
+        closed: `connection.is_closed()` when the error was raised.
+    """
+    # An InterfaceError is what asyncpg says of a closed connection, and of our own mistakes: a
+    # wrong number of arguments, two operations at once. To retry those would hide them.
+    if isinstance(error, asyncpg.InterfaceError):
+        return closed
     return isinstance(error, _BROKEN)
 
 
@@ -85,7 +93,7 @@ async def connect(target: Target, *, timeout_s: float, command_timeout_s: float 
             f"the address of Postgres or one of its parameters cannot be read ({type(error).__name__})",
             hint="it is postgresql://user:password@host:port/database; escape special characters (%40 for @)",
         ) from None
-    except (*_BROKEN, asyncpg.PostgresError) as error:
+    except (*_BROKEN, asyncpg.InterfaceError, asyncpg.PostgresError) as error:
         raise unavailable(error) from error
     major = connection.get_server_version().major
     if major < OLDEST_MAJOR:
@@ -98,11 +106,28 @@ async def connect(target: Target, *, timeout_s: float, command_timeout_s: float 
     return connection
 
 
+async def check_durable(connection: asyncpg.Connection) -> None:
+    """Refuse a server on which "committed" does not mean "on disk", whatever durability was asked for.
+
+    `synchronous_commit` is no matter: the append function sets it by itself.
+
+    Raises:
+        LogUnavailable: the server runs with fsync off.
+    """
+    fsync = await connection.fetchval(text("queries", "fsync"))
+    if fsync != "on":
+        raise LogUnavailable(
+            f"Postgres runs with fsync = {fsync}, and agentlog needs fsync = on: a power cut would lose"
+            " what was acknowledged, or the whole database",
+            hint="set fsync = on in the server's configuration and reload it (`SELECT pg_reload_conf()`)",
+        )
+
+
 async def disconnect(connection: asyncpg.Connection) -> None:
     """Say goodbye and close; a server that does not answer is left without one."""
     try:
         await connection.close(timeout=GOODBYE_S)
-    except (*_BROKEN, asyncpg.PostgresError):
+    except (*_BROKEN, asyncpg.InterfaceError, asyncpg.PostgresError):
         connection.terminate()
 
 

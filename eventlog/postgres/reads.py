@@ -97,8 +97,9 @@ class Reads:
             try:
                 yield connection
             except BaseException as error:
+                broken = is_broken(error, closed=connection.is_closed())
                 connection.terminate()
-                if is_broken(error):
+                if broken:
                     raise unavailable(error) from error
                 raise
             self._idle.append(connection)

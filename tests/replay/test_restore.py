@@ -9,8 +9,12 @@ import pytest
 import zstandard
 
 from eventlog.command import Command
+from eventlog.directory import DataDirectory
 from eventlog.errors import BadInput, CopiesDisagree, Damaged
 from eventlog.events import new
+from eventlog.io import SystemIo
+from eventlog.segment.directory import SegmentDirectory
+from replay.blocks import readable_blocks
 from replay.restore import restore_postgres, restore_segments
 from replay.verify import verify
 from tests.replay.support import OTHER, SESSION, Spoiled, message
@@ -49,6 +53,30 @@ async def test_postgres_comes_back_from_the_segments(spoiled: Spoiled):
     await spoiled.append(SESSION, message("after"))
     assert await verify(await spoiled.log()) == []
     assert lines(spoiled.data).startswith(text)
+
+
+async def test_each_block_tells_the_epoch_of_its_writer(spoiled: Spoiled):
+    """Whoever looks into a segment sees which side of a restore or repair a block is from."""
+    await spoiled.append(SESSION, message("a"), message("b"))
+    await spoiled.close()
+    assert epochs(spoiled) == [1, 1]
+    await spoiled.sql("DROP SCHEMA {schema} CASCADE")
+    await restore_postgres(spoiled.data, spoiled.postgres, settings=spoiled.settings)
+    await spoiled.append(SESSION, message("c"))
+    await spoiled.close()
+    assert epochs(spoiled) == [1, 1, 2]
+    spoiled.data = spoiled.data.with_name("again")
+    await restore_segments(spoiled.data, spoiled.postgres, settings=spoiled.settings)
+    assert set(epochs(spoiled)) == {2}
+
+
+def epochs(spoiled: Spoiled) -> list[int]:
+    """The writer epoch in each block header of the segments."""
+    directory = DataDirectory(spoiled.data, SystemIo())
+    assert directory.log_id is not None
+    segments = SegmentDirectory(str(directory.segments), SystemIo())
+    blocks = readable_blocks(SystemIo(), segments, directory.log_id, 1 << 40)
+    return [block.header.epoch for block in blocks]
 
 
 async def test_a_restored_postgres_still_knows_the_idempotency_keys(spoiled: Spoiled):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import traceback
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -12,9 +13,12 @@ from typing import Any
 import asyncpg
 import pytest
 
-from eventlog.embedded.server import EmbeddedPostgres
+from eventlog.clock import SystemClock
+from eventlog.embedded import configuration
+from eventlog.embedded.server import EmbeddedPostgres, attach
 from eventlog.errors import LogUnavailable, PostgresTooOld, ProjectionMismatch, SchemaMismatch
 from eventlog.postgres.connect import connect, is_broken, is_rolled_back, translate
+from tests.support.builders import open_log
 from tests.support.proxy import Proxy
 
 SECRET = "hunter2-secret"
@@ -153,6 +157,29 @@ async def test_any_server_from_14_on_will_do(proxy: Proxy, version: str):
     await (await connect(proxy.connection, timeout_s=5.0, command_timeout_s=5.0)).close()
 
 
+async def test_invariant_2_a_server_that_does_not_wait_for_its_disk_is_refused(
+    short_path: Path, schema_name: str, monkeypatch: pytest.MonkeyPatch
+):
+    """Committed would not mean durable. Nothing is made there; with fsync on, the same server will do."""
+    os.chmod(short_path, 0o755)  # the server may be another user, who has to pass
+    monkeypatch.setitem(configuration.FIXED, "fsync", "off")
+    server = await attach(short_path / "data", clock=SystemClock())
+    try:
+        with pytest.raises(LogUnavailable, match="fsync = off, and agentlog needs fsync = on"):
+            await open_log(server, schema_name, short_path / "log")
+        connection = await connect(server.connection, timeout_s=5.0, command_timeout_s=5.0)
+        assert await connection.fetchval("SELECT to_regnamespace($1)", schema_name) is None
+        await connection.close()
+    finally:
+        await server.close()
+    monkeypatch.undo()
+    server = await attach(short_path / "data", clock=SystemClock())
+    try:
+        await (await open_log(server, schema_name, short_path / "log")).close()
+    finally:
+        await server.close()
+
+
 async def test_a_server_that_does_not_answer_is_given_up_after_the_timeout(short_path: Path):
     async with a_server_that_answers(short_path, None) as target:
         with pytest.raises(LogUnavailable, match="TimeoutError"):
@@ -166,7 +193,7 @@ def postgres_error(sqlstate: str, words: str = "") -> asyncpg.PostgresError:
 @pytest.mark.parametrize("sqlstate", ["08000", "08003", "08006", "57P01", "57P02", "57P03", "53300", "25P03"])
 def test_these_refusals_leave_the_outcome_unknown(sqlstate: str):
     error = postgres_error(sqlstate)
-    assert is_broken(error)
+    assert is_broken(error, closed=False)
     assert not is_rolled_back(error)
 
 
@@ -174,21 +201,55 @@ def test_these_refusals_leave_the_outcome_unknown(sqlstate: str):
     "error", [ConnectionResetError(), TimeoutError(), OSError(), asyncio.IncompleteReadError(b"", 1)]
 )
 def test_these_failures_of_the_connection_leave_the_outcome_unknown(error: Exception):
-    assert is_broken(error)
+    assert is_broken(error, closed=False)
+
+
+GONE = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
+
+
+async def test_a_connection_that_was_closed_under_us_leaves_the_outcome_unknown(
+    postgres_server: EmbeddedPostgres, admin: asyncpg.Connection
+):
+    """asyncpg has one class of error for that and for mistakes of the program."""
+    connection = await connect(postgres_server.connection, timeout_s=5.0, command_timeout_s=5.0)
+    prepared = await connection.prepare("SELECT 1")
+    await admin.execute("SELECT pg_terminate_backend($1, 5000)", connection.get_server_pid())
+    for attempt in (prepared.fetch, lambda: connection.fetch("SELECT 1")):
+        with pytest.raises(GONE) as gone:
+            await attempt()
+        assert is_broken(gone.value, closed=connection.is_closed())
+    connection.terminate()
+    with pytest.raises(asyncpg.InterfaceError) as closed:
+        await prepared.fetch()
+    assert is_broken(closed.value, closed=connection.is_closed())
+
+
+async def test_a_mistake_of_the_program_is_no_lost_connection(postgres_server: EmbeddedPostgres):
+    """Taken for one it would be sent again and again, and told as an outage."""
+    connection = await connect(postgres_server.connection, timeout_s=5.0, command_timeout_s=5.0)
+    with pytest.raises(asyncpg.InterfaceError, match="expects 1 argument") as wrong:
+        await connection.fetch("SELECT $1::int", 1, 2)
+    assert not is_broken(wrong.value, closed=connection.is_closed())
+    both = [connection.fetch("SELECT 1"), connection.fetch("SELECT 2")]
+    found = await asyncio.gather(*both, return_exceptions=True)
+    (busy,) = [error for error in found if isinstance(error, BaseException)]
+    assert "another operation is in progress" in str(busy)
+    assert not is_broken(busy, closed=connection.is_closed())
+    await connection.close()
 
 
 @pytest.mark.parametrize("sqlstate", ["40001", "40P01", "55P03", "57014"])
 def test_these_refusals_are_rolled_back_and_worth_a_retry(sqlstate: str):
     error = postgres_error(sqlstate)
     assert is_rolled_back(error)
-    assert not is_broken(error)
+    assert not is_broken(error, closed=True)
 
 
 @pytest.mark.parametrize("sqlstate", ["22P05", "23505", "42501", "53100", "AL001", "XX000"])
 def test_other_refusals_are_neither(sqlstate: str):
     """The words of the message play no part."""
     error = postgres_error(sqlstate, "connection deadlock timeout")
-    assert not is_broken(error)
+    assert not is_broken(error, closed=True)
     assert not is_rolled_back(error)
 
 
