@@ -7,6 +7,7 @@ thread does the blocking work; nothing here decides whether a copy is damaged (s
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -54,7 +55,10 @@ class Mirror:
         return True
 
     async def write(self, blocks: Sequence[Block]) -> None:
-        """Return when everything up to the end of `blocks` is written and synced here."""
+        """Return when everything up to the end of `blocks` is written and synced here.
+
+        Between two of them may be what others committed: that is copied from Postgres.
+        """
         last = blocks[-1].first_position + blocks[-1].count - 1
         loop = asyncio.get_running_loop()
         head = await loop.run_in_executor(self._thread, self._append, blocks)
@@ -114,6 +118,7 @@ class Mirror:
 
     def _append(self, blocks: Sequence[Block]) -> int:
         """Append what fits on and sync; return the head. In the mirror's thread."""
+        blocks = _without_gap(blocks)
         try:
             self.store.append(blocks)
         except NotContiguous as gap:
@@ -124,6 +129,14 @@ class Mirror:
             head = blocks[-1].first_position + blocks[-1].count - 1
         self.store.sync()
         return head
+
+
+def _without_gap(blocks: Sequence[Block]) -> Sequence[Block]:
+    """Return the blocks up to the first gap: where another host's batch came between two of ours."""
+    for number, (block, following) in enumerate(itertools.pairwise(blocks), 1):
+        if following.first_position != block.first_position + block.count:
+            return blocks[:number]
+    return blocks
 
 
 def _copied(page: Sequence[StoredEvent], chain: bytes) -> Block:

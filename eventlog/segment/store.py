@@ -129,7 +129,7 @@ class SegmentStore:
         return self._tail.durable.position
 
     def append(self, blocks: Sequence[Block]) -> None:
-        """Write blocks behind the last one; they are not durable before `sync`.
+        """Write blocks, each following the one before it; they are not durable before `sync`.
 
         Raises:
             NotContiguous: the blocks do not begin at the head plus one; nothing was written.

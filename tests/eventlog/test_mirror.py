@@ -12,6 +12,7 @@ from eventlog.command import Command
 from eventlog.errors import CopiesDisagree, Damaged, MirrorUnavailable
 from eventlog.log import Log
 from eventlog.mirror import COPY_EVENTS_MAX
+from eventlog.segment.store import Block
 from tests.eventlog.conftest import OpenLog
 from tests.support.builders import assert_whole, said, saying, story
 
@@ -69,6 +70,20 @@ async def test_logs_on_one_directory_write_every_event_once(opened: OpenLog):
         await log.append(saying(A))
     assert await same_bytes(logs[0]) == 51
     await assert_whole(logs[1])
+
+
+async def test_batches_with_others_between_them_are_written_with_those(opened: OpenLog):
+    """Two of ours wait for one sync, and another host committed in between: both are acknowledged."""
+    one, other = await opened("one"), await opened("other")
+    for number in range(4):
+        await other.append(saying(A, str(number)))
+    first, second, _, last = (
+        Block(header.first_position, header.count, lines, header.chain_before, header.chain_after)
+        for header, lines in other.segments.read_raw()
+    )
+    await one._parts.mirror.write([first, second, last])
+    assert one.segments.durable_position == 4
+    assert await same_bytes(one) == 4
 
 
 async def test_invariant_7_a_row_that_does_not_match_its_hash_is_not_copied(
