@@ -27,7 +27,7 @@ from eventlog.io import SystemIo
 from eventlog.log import Log
 from eventlog.postgres import migrate as schema
 from eventlog.postgres.connect import Target, connect
-from eventlog.projection import InlineProjection
+from eventlog.projection import InlineProjection, versions_of
 from eventlog.settings import Settings
 from projections.archive import Archive
 from projections.catalog import INLINE, VIEWS_SQL
@@ -237,13 +237,14 @@ async def _open(configuration: Configuration, migrate: bool | None, tell: Tell |
     say = tell or _nothing
     settings = configuration.settings
 
-    async def open_log(target: Target) -> Log:
+    async def open_log(target: Target, *, unfilled: bool = False) -> Log:
         return await Log.open(
             configuration.data,
             target,
             projections=INLINE,
             views_sql=(VIEWS_SQL,),
             settings=settings,
+            unfilled=unfilled,
             progress=lambda position: say(f"copying from Postgres: position {position:,}"),
         )
 
@@ -253,8 +254,8 @@ async def _open(configuration: Configuration, migrate: bool | None, tell: Tell |
         stale = await bring_up_to_date(target, settings, migrate, embedded=embedded)
         if stale:
             say(f"folding {', '.join(stale)} anew")
-            # Opened for this alone: a rebuild ends the epoch of writers that were open before it.
-            async with await open_log(target) as log:
+            # Opened for this alone: nobody appends before these tables are filled.
+            async with await open_log(target, unfilled=True) as log:
                 await rebuild(log, stale)
         log = await open_log(target)
         stack.push_async_callback(log.close)
@@ -295,8 +296,7 @@ async def bring_up_to_date(
 ) -> Sequence[str]:
     """Migrate the schema where that was asked for; return the projection tables that are to be rebuilt.
 
-    A schema that is as it should be is left alone: migrating makes functions anew, under the gate,
-    beside other processes that use them.
+    Where nobody asked for it, a schema that is as it should be is left alone: migrating takes the gate.
     Raises:
         SchemaMismatch, ProjectionMismatch: it is not, and nobody asked for it to be changed; or a
             newer release made it.
@@ -305,7 +305,8 @@ async def bring_up_to_date(
     try:
         try:
             await schema.check(connection, settings.schema, INLINE)
-            return ()
+            if not migrate:
+                return ()
         except ProjectionMismatch as mismatch:
             if not (migrate or (embedded and migrate is None)) or not _is_upgrade(mismatch, INLINE):
                 raise
@@ -320,8 +321,9 @@ async def bring_up_to_date(
 def _is_upgrade(mismatch: ProjectionMismatch, projections: Sequence[InlineProjection]) -> bool:
     """Whether every fold that the store knows is known here, in that version or a later one."""
     ours = {projection.name: projection.version for projection in projections}
-    stored = dict(entry.split(":") for entry in str(mismatch.__dict__.get("stored", "")).split(",") if entry)
-    return all(int(version) <= ours.get(name, -1) for name, version in stored.items())
+    stored = versions_of(str(mismatch.__dict__.get("stored", "")))
+    # Negative: that table has yet to be rebuilt, for that version.
+    return all(abs(version) <= ours.get(name, -1) for name, version in stored.items())
 
 
 def _nothing(text: str) -> None:

@@ -19,7 +19,7 @@ followed by the fields of the state, one column per field, same names, same orde
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, Protocol
 
 import msgspec
@@ -66,7 +66,7 @@ class InlineProjection(Protocol):
 
     Attributes:
         name: the table; `[a-z][a-z0-9_]*`.
-        version: of the fold; a store remembers (name, version) and refuses another set.
+        version: of the fold, from 1 on; a store remembers (name, version) and refuses another set.
         kind: the stream kind it folds. Events of other streams never reach it.
         types: event types that can change the state. Others are skipped unread.
         state: the Struct that is state and row at once: its fields are the table's columns.
@@ -104,6 +104,16 @@ def without_nul(text: bytes) -> bytes:
     return _NUL.sub(rb"\1\\ufffd", text) if b"\\u0000" in text else text
 
 
-def signature(projections: Sequence[InlineProjection]) -> str:
-    """Return the set of inline folds as text, as a store remembers it: `conversations:1,sessions:3`."""
-    return ",".join(sorted(f"{p.name}:{p.version}" for p in projections))
+def signature(projections: Sequence[InlineProjection], unfilled: Collection[str] = ()) -> str:
+    """Return the set of inline folds as text, as a store remembers it: `conversations:1,sessions:3`.
+
+    `unfilled` names tables that were made empty and have yet to be rebuilt: `sessions:-3`. Such a text
+    is that of no process, so nobody appends to the store until the rebuild has committed.
+    """
+    return ",".join(sorted(f"{p.name}:{'-' * (p.name in unfilled)}{p.version}" for p in projections))
+
+
+def versions_of(text: str) -> dict[str, int]:
+    """Return versions by name, from the text that `signature` gave; negative where a rebuild is due."""
+    parts = [entry.split(":") for entry in text.split(",") if entry]
+    return {name: int(version) for name, version in parts}

@@ -2,7 +2,8 @@
 
 The fold is made beside the live tables, in memory, from either copy of the log; the live tables are
 compared with it; and what differs is put right in one short transaction under the gate. Rows that
-are right are not touched. Readers see a table as it was or as it is after that transaction, at any
+are right are not touched. Tables that `migrate` made empty are filled in it, and no longer remembered
+as due. Readers see a table as it was or as it is after that transaction, at any
 isolation level, and views, grants and indexes stay. (Why rows and not tables are swapped:
 docs/decisions/0004.) A crash leaves nothing behind: until that commit nothing was written.
 
@@ -13,7 +14,8 @@ grows: writers then forget the states they hold and read them anew.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from itertools import islice
 
 import asyncpg
@@ -21,8 +23,10 @@ import asyncpg
 from eventlog.envelope import Event, StreamId
 from eventlog.errors import BadInput, Damaged
 from eventlog.log import Log
+from eventlog.postgres.connect import connect, disconnect, is_broken, unavailable
+from eventlog.postgres.migrate import due
 from eventlog.postgres.sql import gate_key
-from eventlog.projection import InlineProjection
+from eventlog.projection import InlineProjection, signature
 from replay.fold_all import FoldAll
 from replay.report import Finding, Progress, RebuildReport, no_progress
 from replay.statements import filled
@@ -42,7 +46,7 @@ async def rebuild(
     source: str = "segments",
     progress: Progress | None = None,
 ) -> RebuildReport:
-    """Make projection tables right. Tables that are missing are made first.
+    """Make projection tables right. Tables that are missing are made, and the views.
 
     Args:
         names: tables; None for all.
@@ -50,17 +54,17 @@ async def rebuild(
         progress: called with ("fold", position, head) and ("compare", tables done, tables).
     Raises:
         BadInput: an unknown table or source.
+        ProjectionMismatch: another release migrated the store meanwhile. Nothing was written.
         Damaged: the log has a gap; see `replay.verify`. Nothing was written.
     """
     tell, started = progress or no_progress, log.clock.monotonic()
     projections = chosen(log.projections, names)
     schema = log.settings.schema
     fold = FoldAll(projections)
-    await _make_missing(log, projections)
     await fold_to_head(log, fold, source, tell)
     found, wrong, compared_at = await _compare(log, fold, projections, source, tell)
     fold.touched.clear()
-    async with log.reads.connection() as connection:
+    async with _own_connection(log) as connection:
         # What came in since, so that little is left for the time under the gate.
         await fold_to_head(log, fold, source, no_progress)
         async with connection.transaction():
@@ -69,7 +73,9 @@ async def rebuild(
             head = await connection.fetchval(filled("head_position", schema=schema))
             await fold_until(log, fold, head, "postgres", no_progress)
             assert fold.position == head >= compared_at
-            await _correct(connection, schema, fold, projections, found, wrong)
+            empty = await _make_missing(log, connection, projections)
+            await _correct(connection, schema, fold, projections, found, wrong, empty)
+            await _remember_filled(log, connection, projections)
         gate_seconds = log.clock.monotonic() - held
     return RebuildReport(
         events=fold.events,
@@ -175,7 +181,7 @@ async def _compare(
 ) -> tuple[list[Finding], dict[str, set[int]], int]:
     """Compare at the head of one snapshot; return findings, the streams concerned by table, the head."""
     async with (
-        log.reads.connection() as connection,
+        _own_connection(log) as connection,
         connection.transaction(isolation="repeatable_read", readonly=True),
     ):
         head = await connection.fetchval(filled("head_position", schema=log.settings.schema))
@@ -237,10 +243,18 @@ async def _correct(
     projections: Sequence[InlineProjection],
     found: list[Finding],
     wrong: dict[str, set[int]],
+    empty: Collection[str],
 ) -> None:
-    """Under the gate: put right what differed, and what was written since on top of it."""
+    """Under the gate: put right what differed, and what was written since on top of it.
+
+    `empty`: tables that hold nothing, perhaps only since they were compared; all of it is written.
+    """
     ids = {stream: id for stream, (id, _) in (await read_streams(connection, schema))[0].items()}
     for projection in projections:
+        if projection.name in empty:
+            wrong[projection.name] = {id for stream, id in ids.items() if stream.kind == projection.kind}
+            await write_rows(connection, schema, fold, projection, ids, wrong[projection.name])
+            continue
         # Writers went on meanwhile, perhaps from a row that was wrong: look at what they wrote.
         since = [stream for stream in fold.touched if stream.kind == projection.kind]
         if since:
@@ -255,10 +269,51 @@ async def _correct(
         await connection.execute(filled("next_epoch", schema=schema))
 
 
-async def _make_missing(log: Log, projections: Sequence[InlineProjection]) -> None:
-    """Make tables that somebody dropped, empty."""
+async def _make_missing(
+    log: Log, connection: asyncpg.Connection, projections: Sequence[InlineProjection]
+) -> set[str]:
+    """Under the gate: make tables that somebody dropped, and the views that went with them.
+
+    Returns the tables that hold nothing: these, and those that `migrate` made anew.
+    """
     schema = log.settings.schema
-    async with log.reads.connection() as connection, connection.transaction():
-        for projection in projections:
-            if not await connection.fetchval(filled("has_table"), f"{schema}.{projection.name}"):
-                await connection.execute(log.reads.sql(projection.table_sql))
+    stored = await connection.fetchval(filled("head_projections", schema=schema))
+    made = set()
+    for projection in projections:
+        if not await connection.fetchval(filled("has_table"), f"{schema}.{projection.name}"):
+            await connection.execute(log.reads.sql(projection.table_sql))
+            made.add(projection.name)
+    if made:
+        for statement in log.views_sql:
+            await connection.execute(log.reads.sql(statement))
+    return made.union(due(stored, log.projections))
+
+
+async def _remember_filled(
+    log: Log, connection: asyncpg.Connection, projections: Sequence[InlineProjection]
+) -> None:
+    """Under the gate: these tables hold what they should. The head remembers only what is still due."""
+    schema = log.settings.schema
+    stored = await connection.fetchval(filled("head_projections", schema=schema))
+    left = set(due(stored, log.projections)) - {projection.name for projection in projections}
+    if (now := signature(log.projections, left)) != stored:
+        await connection.execute(filled("set_projections", schema=schema), now)
+
+
+@asynccontextmanager
+async def _own_connection(log: Log) -> AsyncIterator[asyncpg.Connection]:
+    """Give a connection that is none of the pool's: while it is held the log is read through that."""
+    connection = await connect(
+        log.reads.target,
+        timeout_s=log.settings.connect_timeout_s,
+        command_timeout_s=log.settings.command_timeout_s,
+    )
+    try:
+        yield connection
+    except BaseException as error:
+        broken = is_broken(error, closed=connection.is_closed())
+        connection.terminate()
+        if broken:
+            raise unavailable(error) from error
+        raise
+    await disconnect(connection)

@@ -2,7 +2,8 @@
 
 Connecting never changes a schema; `migrate` does, when asked. Migrations are only ever added.
 Projection tables and the append functions are remade from the registered projections whenever
-their set changes; what the tables hold is derived from the log (replay/rebuild.py fills them).
+their set changes; what the tables hold is derived from the log (replay/rebuild.py fills them). Until
+that has committed the head remembers that it is due, whatever happens to this process.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import asyncpg
 
 from eventlog.errors import FormatTooNew, ProjectionMismatch, SchemaMismatch
 from eventlog.postgres.sql import FUNCTIONS, check_schema, functions_mark, functions_sql, gate_key, text
-from eventlog.projection import InlineProjection, signature
+from eventlog.projection import InlineProjection, signature, versions_of
 
 _MARK = "agentlog: an append-only event log and its projections"
 
@@ -34,7 +35,7 @@ class Migration(NamedTuple):
 
 
 class Migrated(NamedTuple):
-    """What `migrate` did: names of migrations applied, and tables that need a rebuild."""
+    """What `migrate` did: names of migrations applied, and tables that need a rebuild before any append."""
 
     applied: list[str]
     rebuild: list[str]
@@ -90,9 +91,17 @@ async def migrate(
     return Migrated(applied, rebuild)
 
 
-async def check(connection: asyncpg.Connection, schema: str, projections: Sequence[InlineProjection]) -> None:
+async def check(
+    connection: asyncpg.Connection,
+    schema: str,
+    projections: Sequence[InlineProjection],
+    *,
+    unfilled: bool = False,
+) -> None:
     """Refuse a schema this process cannot work with. Reads three small rows, changes nothing.
 
+    Args:
+        unfilled: accept tables that have yet to be rebuilt: for the rebuild itself.
     Raises: SchemaMismatch, FormatTooNew, ProjectionMismatch.
     """
     check_schema(schema)
@@ -111,12 +120,30 @@ async def check(connection: asyncpg.Connection, schema: str, projections: Sequen
             schema=schema,
         )
     stored = await connection.fetchval(f"SELECT projections FROM {schema}.head")
-    if stored != signature(projections):
+    empty = due(stored, projections)
+    if empty and not unfilled:
+        raise ProjectionMismatch(
+            f"the tables {', '.join(empty)} were made anew and are not filled yet:"
+            " a rebuild is under way or was interrupted",
+            hint="run `agentlog schema migrate`, which fills them from the log",
+            stored=stored,
+        )
+
+
+def due(stored: str, projections: Sequence[InlineProjection]) -> list[str]:
+    """Return the tables that have yet to be rebuilt, of a store that remembers its folds as `stored`.
+
+    Raises:
+        ProjectionMismatch: its folds are not those of this process.
+    """
+    kept = versions_of(stored)
+    if {name: abs(version) for name, version in kept.items()} != {p.name: p.version for p in projections}:
         raise ProjectionMismatch(
             f"the store folds {stored or 'nothing'}, this process {signature(projections)}",
             hint="use the release the store was migrated with, or run `agentlog schema migrate`",
             stored=stored,
         )
+    return sorted(name for name, version in kept.items() if version < 0)
 
 
 async def _refuse_foreign(connection: asyncpg.Connection, schema: str) -> None:
@@ -174,15 +201,20 @@ async def _install(
     projections: Sequence[InlineProjection],
     extra_sql: Sequence[str],
 ) -> list[str]:
-    """Make the projection tables and the append functions; return tables that must be rebuilt."""
+    """Make the projection tables and the append functions; return tables that must be rebuilt.
+
+    Those were empty or not there before: a table that holds the rows of its fold is left as it is.
+    """
     stored = await connection.fetchrow(f"SELECT projections, position FROM {schema}.head")
     assert stored is not None
-    before = dict(entry.split(":") for entry in stored["projections"].split(",") if entry)
+    before = versions_of(stored["projections"])
     rebuild = []
     for projection in projections:
-        if before.pop(projection.name, None) == str(projection.version):
+        table = f"{schema}.{projection.name}"
+        there = await connection.fetchval("SELECT to_regclass($1) IS NOT NULL", table)
+        if before.pop(projection.name, None) == projection.version and there:
             continue
-        await connection.execute(f"DROP TABLE IF EXISTS {schema}.{projection.name} CASCADE")
+        await connection.execute(f"DROP TABLE IF EXISTS {table} CASCADE")
         await connection.execute(projection.table_sql.replace("{schema}", schema))
         if stored["position"]:
             rebuild.append(projection.name)
@@ -197,5 +229,6 @@ async def _install(
             await connection.execute(f"DROP FUNCTION IF EXISTS {schema}.{name}")
         await connection.execute(functions_sql(schema, projections))
         await connection.execute(f"REVOKE ALL ON ALL FUNCTIONS IN SCHEMA {schema} FROM PUBLIC")
-    await connection.execute(f"UPDATE {schema}.head SET projections = $1", signature(projections))
+    folds = signature(projections, rebuild)
+    await connection.execute(f"UPDATE {schema}.head SET projections = $1", folds)
     return rebuild

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from copy import copy
 
 import msgspec
 import pytest
 
 import agentlog
 from agentlog.errors import BadInput, Closed, ProjectionMismatch, Refused, SchemaMismatch
-from agentlog.store import _is_upgrade
+from agentlog.store import _is_upgrade, bring_up_to_date
 from projections.catalog import INLINE
 
 
@@ -69,8 +70,45 @@ def test_only_a_newer_release_changes_the_folds_of_an_embedded_store():
     assert _is_upgrade(mismatch(""), ours)
     assert _is_upgrade(mismatch(names[0]), ours)
     assert _is_upgrade(mismatch(f"{ours[0].name}:0,{names[1]}"), ours)
+    assert _is_upgrade(mismatch(f"{ours[0].name}:-{ours[0].version},{names[1]}"), ours)
     assert not _is_upgrade(mismatch(f"{ours[0].name}:99"), ours)
+    assert not _is_upgrade(mismatch(f"{ours[0].name}:-99"), ours)
     assert not _is_upgrade(mismatch(f"{names[0]},table_of_tomorrow:1"), ours)
+
+
+async def test_an_upgrade_that_was_killed_before_its_rebuild_is_ended_by_the_next_open(
+    open_store, store, monkeypatch
+):
+    """Invariant 6: tables that a release made anew are empty only for whoever is refused."""
+    await store.conversation.append("main", user("a"))
+    before = await store.sessions.list()
+    newer = [copy(fold) for fold in INLINE]
+    for fold in newer:
+        fold.version += 1
+    monkeypatch.setattr("agentlog.store.INLINE", newer)
+    log = store.log
+    await bring_up_to_date(log.reads.target, log.settings, True, embedded=False)
+    # And here it is killed.
+
+    with pytest.raises(ProjectionMismatch):
+        await store.conversation.append("main", user("from the release before"))
+    with pytest.raises(ProjectionMismatch, match="not filled yet"):
+        await open_store(migrate=None)
+    async with open_store(migrate=True) as upgraded:
+        assert await upgraded.sessions.list() == before
+        await upgraded.conversation.append("main", user("b"))
+        assert await upgraded.verify() == []
+    async with open_store(migrate=None) as again:
+        assert [message.content for message in await again.conversation.load("main")] == ["a", "b"]
+
+
+async def test_asking_to_migrate_makes_views_again_that_somebody_dropped(open_store, store):
+    """What errors advise has to help."""
+    await store.conversation.append("main", user("a"))
+    await store.log.reads.fetch("DROP VIEW {schema}.session_overview CASCADE")
+    async with open_store(migrate=True) as migrated:
+        assert len(await migrated.sessions.list()) == 1
+        assert await migrated.verify() == []
 
 
 async def test_status_says_how_the_store_is(open_store, store):

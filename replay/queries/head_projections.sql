@@ -1,0 +1,2 @@
+-- The folds that the store remembers (eventlog/projection.py, signature).
+SELECT projections FROM {schema}.head
