@@ -17,6 +17,7 @@ import msgspec
 
 from agentlog.configuration import Configuration, unknown_variables
 from agentlog.errors import AgentlogError
+from agentlog.scope import query_text
 from agentlog.store import server_of
 from eventlog.clock import Clock, SystemClock
 from eventlog.directory import NAME, DataDirectory
@@ -163,8 +164,8 @@ async def check_postgres(target: Target, configuration: Configuration, clock: Cl
             ok=major >= OLDEST_MAJOR,
             found=f"{configuration.shown_postgres}, version {major}",
         )
-        for name, wanted in DURABLE.items():
-            value = await connection.fetchval("SELECT current_setting($1)", name)
+        for name, value in await connection.fetch(query_text("server_settings"), list(DURABLE)):
+            wanted = DURABLE[name]
             yield Check(
                 name=name,
                 # agentlog sets synchronous_commit itself in each append.
@@ -173,7 +174,7 @@ async def check_postgres(target: Target, configuration: Configuration, clock: Cl
                 advice=f"set {name} = {wanted} on the server: a power cut can lose what was acknowledged",
             )
         before = clock.now_us()
-        theirs = await connection.fetchval("SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint")
+        theirs = await connection.fetchval(query_text("server_time"))
         difference_s = abs(theirs - (before + clock.now_us()) / 2) / 1_000_000
         yield Check(
             name="clock",

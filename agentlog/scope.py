@@ -157,11 +157,12 @@ class Scope:
 
     async def fetch(self, query: str, *arguments: Any) -> list[asyncpg.Record]:
         """Run one of this package's queries (queries/<query>.sql) in Postgres."""
-        return await self.log.reads.fetch(_query(query), *arguments)
+        return await self.log.reads.fetch(query_text(query), *arguments)
 
 
 @cache
-def _query(name: str) -> str:
+def query_text(name: str) -> str:
+    """Return the text of this package's queries/<name>.sql, `{schema}` still in it."""
     return (files("agentlog") / "queries" / f"{name}.sql").read_text()
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from eventlog.acknowledge import Committed
-from eventlog.batch import Batch, Pending
+from eventlog.batch import Batch, Entry
 from eventlog.command import Receipt
 from eventlog.envelope import encode_line, us_to_time
 from eventlog.postgres.append import Appended
@@ -22,9 +22,9 @@ def accepted(batch: Batch, appended: Appended) -> Committed:
             lines.append(encode_line(event, position, version, time))
             position += 1
     waiting = [
-        (pending, _receipt(batch, pending, ordinal, places[ordinal - 1], time))
-        for pending, ordinal, index in batch.entries
-        if batch.slots[index - 1].group not in refused
+        (entry.pending, _receipt(batch, entry, places[entry.ordinal - 1], time))
+        for entry in batch.entries
+        if batch.group_of(entry) not in refused
     ]
     block = Block(
         appended.first_position, len(lines), b"".join(lines), appended.chain_before, appended.chain_after
@@ -32,8 +32,8 @@ def accepted(batch: Batch, appended: Appended) -> Committed:
     return Committed(position - 1, block, waiting)
 
 
-def _receipt(batch: Batch, pending: Pending, ordinal: int, first: int, time: str) -> Receipt:
-    events = pending.command.events
-    versions = batch.versions[ordinal - 1 : ordinal - 1 + len(events)]
+def _receipt(batch: Batch, entry: Entry, first: int, time: str) -> Receipt:
+    events = entry.pending.command.events
+    versions = batch.versions[entry.ordinal - 1 : entry.ordinal - 1 + len(events)]
     by_stream = {event.stream: version for event, version in zip(events, versions, strict=True)}
     return Receipt(first, first + len(events) - 1, by_stream, time)

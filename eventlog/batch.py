@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -107,11 +107,19 @@ class Row:
         self.state: Any = None
 
 
+class Entry(NamedTuple):
+    """A command in a batch: the ordinal of its first event, and its first slot, both 1-based."""
+
+    pending: Pending
+    ordinal: int
+    slot: int
+
+
 class Batch:
     """Commands in one append: the slots, the events with their versions, the rows."""
 
     def __init__(self) -> None:
-        self.entries: list[tuple[Pending, int, int]] = []  # command, ordinal of its first event, its slot
+        self.entries: list[Entry] = []
         self.slots: list[Slot] = []
         self.events: list[NewEvent] = []
         self.event_slots: list[Slot] = []
@@ -134,6 +142,10 @@ class Batch:
             ]
             tables[name] = without_nul(b"[%b]" % b",".join(parts)).decode()
         return tables
+
+    def group_of(self, entry: Entry) -> int:
+        """The group that an entry is refused or accepted with."""
+        return self.slots[entry.slot - 1].group
 
     def slot(
         self, stream: StreamId, known: Mapping[StreamId, StreamState], blank: Callable[[str], Sequence[Any]]
@@ -247,7 +259,7 @@ def _add(
             _fold(batch, slot, event, folds.get(event.stream.kind, ()))
         except Exception as error:
             raise FoldFailed(pending, error) from error
-    batch.entries.append((pending, first_ordinal, slots[0].index))
+    batch.entries.append(Entry(pending, first_ordinal, slots[0].index))
 
 
 def _fold(batch: Batch, slot: Slot, event: NewEvent, projections: Sequence[InlineProjection]) -> None:

@@ -83,5 +83,5 @@ class Notifier:
             told = self._writer.head_position
             # A hint that cannot be sent is a hint lost: the listeners poll.
             with suppress(AgentlogError, asyncpg.PostgresError, OSError):
-                await self._reads.fetch("SELECT pg_notify($1, $2)", self._channel, str(told))
+                await self._reads.fetch(self._reads.statements.notify, self._channel, str(told))
             await asyncio.sleep(NOTIFY_INTERVAL_S)

@@ -230,7 +230,7 @@ class Writer:
 
     async def _send(self, batch: Batch) -> Appended | None:
         """Send a batch; None when it must be formed and sent again (its commands wait in `_again`)."""
-        commands = [entry[0] for entry in batch.entries]
+        commands = [entry.pending for entry in batch.entries]
         try:
             if self._appender is None:
                 self._appender = await self._connect()
@@ -338,7 +338,7 @@ class Writer:
         """Commands of refused groups: duplicates and lost commits get their answer, others go again."""
         keys = list(batch.keys.values())
         duplicates = {id(keys[found.key - 1][0]): found for found in appended.duplicates}
-        refused = [entry[0] for entry in batch.entries if batch.slots[entry[2] - 1].group in appended.refused]
+        refused = [e.pending for e in batch.entries if batch.group_of(e) in appended.refused]
         stale = [batch.slots[found.slot - 1].stream for found in appended.stale]
         try:
             if stale:

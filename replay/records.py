@@ -10,9 +10,9 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import asyncpg
-import zstandard
 
-from eventlog.envelope import Event, StreamId, time_to_us
+from eventlog.envelope import Event, StreamId
+from eventlog.postgres.stored import DataCompressor
 from eventlog.settings import Settings
 from replay.statements import filled
 
@@ -20,7 +20,6 @@ _COLUMNS = (
     "position", "stream_id", "version", "type", "schema", "id", "time", "occurred_at",
     "encoding", "compressed", "data", "meta", "hash", "chain",
 )  # fmt: skip
-_POSTGRES_EPOCH_US = time_to_us("2000-01-01T00:00:00Z")
 
 Record = tuple[Any, ...]
 
@@ -29,36 +28,19 @@ class RecordMaker:
     """Makes records of events. For use in one thread at a time."""
 
     def __init__(self, settings: Settings) -> None:
-        self._compress_min_bytes = settings.compress_min_bytes
-        self._compress = zstandard.ZstdCompressor(level=settings.zstd_level).compress
+        self._stored = DataCompressor(settings.compress_min_bytes, settings.zstd_level).stored
 
     def record(self, event: Event, stream_id: int, hash: bytes, chain: bytes | None) -> Record:
         """Return the row of an event; `chain` is kept in the last row of a batch."""
-        data, compressed = bytes(event.data), False
-        if len(data) >= self._compress_min_bytes:
-            smaller = self._compress(data)
-            if len(smaller) < len(data):
-                data, compressed = smaller, True
+        compressed, data = self._stored(bytes(event.data))
         return (
             event.position, stream_id, event.version, event.type, event.schema, event.id, event.time,
             event.occurred_at, event.encoding, compressed, data, bytes(event.meta), hash, chain,
         )  # fmt: skip
 
 
-async def prepare(connection: asyncpg.Connection) -> None:
-    """Let a connection take times as they stand on a line: to the microsecond, in any year."""
-    # asyncpg sends the first and the last moment of datetime as infinities, which are no times.
-    await connection.set_type_codec(
-        "timestamptz",
-        schema="pg_catalog",
-        format="tuple",
-        encoder=lambda time: (time_to_us(time) - _POSTGRES_EPOCH_US,),
-        decoder=lambda value: value[0] + _POSTGRES_EPOCH_US,
-    )
-
-
 async def copy_events(connection: asyncpg.Connection, schema: str, records: Sequence[Record]) -> None:
-    """Add rows to `events`. Their positions must be free."""
+    """Add rows to `events`. Their positions must be free; the connection takes times as text (stored.py)."""
     await connection.copy_records_to_table(
         "events", schema_name=schema, columns=_COLUMNS, records=records, timeout=None
     )

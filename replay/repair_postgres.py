@@ -14,11 +14,12 @@ import asyncpg
 from eventlog.envelope import StreamId, decode_lines, unplaced, us_to_time
 from eventlog.errors import CopiesDisagree
 from eventlog.postgres.sql import gate_key
+from eventlog.postgres.stored import take_times_as_text
 from replay.blocks import readable_blocks
 from replay.examine import Examination
 from replay.quarantine import keep_lines
 from replay.rebuild import compare_tables
-from replay.records import Record, RecordMaker, copy_events, copy_streams, prepare
+from replay.records import Record, RecordMaker, copy_events, copy_streams
 from replay.report import Finding, no_progress
 from replay.statements import filled
 from replay.tables import read_streams, write_rows
@@ -55,7 +56,7 @@ class PostgresRepair:
         async with connection.transaction():
             await connection.execute(filled("take_gate"), gate_key(self._schema))
             await self._check_unmoved(connection)
-            await prepare(connection)
+            await take_times_as_text(connection)
             for table in _GUARDED:
                 await connection.execute(filled("guards_off", schema=self._schema, table=table))
             ids = await self._fill_streams(connection)

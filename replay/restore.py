@@ -25,6 +25,7 @@ from eventlog.postgres.connect import Target, connect
 from eventlog.postgres.migrate import migrate
 from eventlog.postgres.reads import Reads
 from eventlog.postgres.sql import gate_key
+from eventlog.postgres.stored import take_times_as_text
 from eventlog.projection import InlineProjection
 from eventlog.segment.store import SegmentStore
 from eventlog.settings import Settings
@@ -32,7 +33,7 @@ from projections.catalog import INLINE, VIEWS_SQL
 from replay.blocks import ReadBlock, readable_blocks
 from replay.examine import verify_site
 from replay.fold_all import FoldAll
-from replay.records import Record, RecordMaker, copy_events, copy_streams, prepare
+from replay.records import Record, RecordMaker, copy_events, copy_streams
 from replay.report import Progress, RestoreReport, no_progress, positions
 from replay.site import COMMAND_TIMEOUT_S, Site, open_site
 from replay.statements import filled
@@ -90,7 +91,7 @@ async def restore_postgres(
                     f"schema {schema!r} holds events up to position {max(position, rows)}",
                     hint="restore into an empty schema, or run `agentlog repair`",
                 )
-            await prepare(connection)
+            await take_times_as_text(connection)
             await _Restore(site, connection, end, tell).run()
     finally:
         await connection.close()

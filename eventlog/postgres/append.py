@@ -12,14 +12,11 @@ from typing import Any
 
 import asyncpg
 import msgspec
-import zstandard
 
 from eventlog.batch import Batch
-from eventlog.envelope import NewEvent, time_to_us
 from eventlog.postgres.arrays import numbers, texts, words
 from eventlog.postgres.sql import Statements
-
-_EPOCH_US = time_to_us("2000-01-01T00:00:00Z")
+from eventlog.postgres.stored import DataCompressor, take_times_as_text
 
 
 class Stale(msgspec.Struct, frozen=True):
@@ -78,20 +75,14 @@ class Appender:
         self.epoch = epoch
         self._tail = (epoch, projections, mirror)
         self._ttl = timedelta(seconds=idempotency_ttl_s)
-        self._compress_min_bytes = compress_min_bytes
-        # One compressor per connection and thread: sharing one between threads crashes.
-        self._compress = zstandard.ZstdCompressor(level=zstd_level).compress
+        self._stored = DataCompressor(compress_min_bytes, zstd_level).stored
         self._statements = statements
         self._many: asyncpg.prepared_stmt.PreparedStatement | None = None
         self._one: asyncpg.prepared_stmt.PreparedStatement | None = None
 
     async def prepare(self) -> None:
         """Prepare both statements, so that the first append costs what the others do."""
-        # asyncpg sends the first and the last moment of datetime as infinities, which name no time
-        # when read back; the year 1 is what Go programs write for "no time".
-        await self.connection.set_type_codec(
-            "timestamptz", schema="pg_catalog", format="tuple", encoder=_to_postgres, decoder=_from_postgres
-        )
+        await take_times_as_text(self.connection)
         self._many = await self.connection.prepare(self._statements.append)
         self._one = await self.connection.prepare(self._statements.append_one)
 
@@ -105,17 +96,9 @@ class Appender:
         row = await self._many.fetchrow(*self._many_events(batch), *self._tail, durable_position)
         return _from_many(row)
 
-    def _stored(self, event: NewEvent) -> tuple[bool, bytes]:
-        """(compressed, data) as it goes to Postgres."""
-        data = event.data
-        if len(data) < self._compress_min_bytes:
-            return False, data
-        smaller = self._compress(data)
-        return (True, smaller) if len(smaller) < len(data) else (False, data)
-
     def _one_event(self, batch: Batch) -> tuple[Any, ...]:
         event, slot, rows = batch.events[0], batch.slots[0], batch.rows_json()
-        compressed, data = self._stored(event)
+        compressed, data = self._stored(event.data)
         return (
             slot.id,
             *slot.stream,
@@ -135,8 +118,8 @@ class Appender:
 
     def _many_events(self, batch: Batch) -> tuple[Any, ...]:
         slots, events, keys = batch.slots, batch.events, batch.keys
-        stored = [self._stored(event) for event in events]
-        owners = {entry[0]: entry[2] for entry in batch.entries}
+        stored = [self._stored(event.data) for event in events]
+        owners = {entry.pending: entry.slot for entry in batch.entries}
         pending_keys = list(keys.values())
         rows = batch.rows_json()
         return (
@@ -167,15 +150,6 @@ class Appender:
             words(rows),
             list(rows.values()),
         )
-
-
-def _to_postgres(time: str) -> tuple[int]:
-    """A time as on a line, in microseconds since 2000, as Postgres counts."""
-    return (time_to_us(time) - _EPOCH_US,)
-
-
-def _from_postgres(value: tuple[int]) -> int:
-    return value[0] + _EPOCH_US
 
 
 def _from_one(row: asyncpg.Record) -> Appended:

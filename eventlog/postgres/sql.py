@@ -58,8 +58,9 @@ def functions_mark(schema: str, projections: Sequence[InlineProjection]) -> str:
 
 
 def _functions(schema: str, projections: Sequence[InlineProjection]) -> str:
-    # Most batches write to one table; an INSERT of no rows would still cost 20 us, and taking one
-    # table's rows out of a common JSON object 2 us an event.
+    # Most batches write to one table; an INSERT of no rows would still cost 20 us. Each table's rows
+    # come as a text of their own: to look one up in a common JSON object of 64 rows took 125 to
+    # 200 us, and a batch looked seven times.
     upserts = "\n\n".join(
         f"    IF '{projection.name}' = ANY (row_tables) THEN\n"
         f"    rows := row_texts[array_position(row_tables, '{projection.name}')];\n"

@@ -51,7 +51,7 @@ def form(*commands: Pending, streams: dict[StreamId, StreamState] | None = None)
 
 
 def accepted(batch: Batch) -> list[Pending]:
-    return [entry[0] for entry in batch.entries]
+    return [entry.pending for entry in batch.entries]
 
 
 def groups(batch: Batch) -> dict[StreamId, int]:
@@ -85,7 +85,7 @@ def test_versions_go_on_from_what_is_known_in_the_order_of_the_commands():
     batch = form(waiting(said(A), said(B), said(A)), waiting(said(B)), streams={A: known(5)})
     places = zip(batch.event_slots, batch.versions, strict=True)
     assert [(slot.stream, version) for slot, version in places] == [(A, 6), (B, 1), (A, 7), (B, 2)]
-    assert [(first, index) for _, first, index in batch.entries] == [(1, 1), (4, 2)]
+    assert [(entry.ordinal, entry.slot) for entry in batch.entries] == [(1, 1), (4, 2)]
 
 
 def test_a_command_may_expect_what_the_one_before_it_leaves():
@@ -275,8 +275,7 @@ def test_every_command_goes_one_way_and_nobody_is_overtaken(
     for slot in batch.slots:
         own = [v for s, v in zip(batch.event_slots, batch.versions, strict=True) if s is slot]
         assert own == list(range(slot.base.version + 1, slot.version + 1))
-    for command, first, index in batch.entries:
-        assert batch.events[first - 1] is command.command.events[0]
-        assert {slot.group for slot in batch.slots if slot.stream in command.streams} == {
-            batch.slots[index - 1].group
-        }
+    for entry in batch.entries:
+        assert batch.events[entry.ordinal - 1] is entry.pending.command.events[0]
+        own_groups = {slot.group for slot in batch.slots if slot.stream in entry.pending.streams}
+        assert own_groups == {batch.group_of(entry)}
