@@ -1,8 +1,6 @@
-"""All inline projections of this release, and which of them an event concerns."""
+"""All inline projections of this release, in the order of their tables."""
 
 from __future__ import annotations
-
-from functools import cache
 
 from eventlog.projection import InlineProjection
 from projections.conversation import CONVERSATIONS, SUMMARIES
@@ -23,22 +21,3 @@ INLINE: tuple[InlineProjection, ...] = (
 
 # DDL that joins the tables for people; run again whenever one of them was made anew.
 VIEWS_SQL: str = table_text("views")
-
-_BY_NAME = {projection.name: projection for projection in INLINE}
-
-
-def by_name(name: str) -> InlineProjection:
-    """Return the projection of that name; KeyError if there is none."""
-    return _BY_NAME[name]
-
-
-@cache
-def for_kind(kind: str) -> tuple[InlineProjection, ...]:
-    """Return the projections of streams of that kind."""
-    return tuple(projection for projection in INLINE if projection.kind == kind)
-
-
-@cache
-def for_type(kind: str, type: str) -> tuple[InlineProjection, ...]:
-    """Return the projections that events of that type can change, on streams of that kind."""
-    return tuple(projection for projection in for_kind(kind) if type in projection.types)

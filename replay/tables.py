@@ -24,8 +24,8 @@ CHUNK_BYTES = 512 * 1024
 CHUNK_STREAMS = 2_000
 STREAMS_PAGE = 10_000
 _LOWEST, _HIGHEST = -(2**63), 2**63 - 1
-_BY_RANGE = "stream_id > $2::bigint AND stream_id <= $3::bigint"
-_BY_ID = "stream_id = ANY($2::bigint[])"
+BY_RANGE = "stream_id > $2::bigint AND stream_id <= $3::bigint"
+BY_ID = "stream_id = ANY($2::bigint[])"
 
 _columns = msgspec.json.Decoder(dict[str, Raw])
 
@@ -109,7 +109,7 @@ async def differences(
         ids: stream ids by identity. Streams of the fold that have none are left out.
         only: compare the rows of these streams alone; None compares the whole table.
     """
-    statement = _filled("differing_rows", schema, projection, _BY_RANGE if only is None else _BY_ID)
+    statement = filled_for("differing_rows", schema, projection, BY_RANGE if only is None else BY_ID)
     wanted = fold.streams if only is None else only
     streams = sorted(
         (ids[stream], stream) for stream in wanted if stream.kind == projection.kind and stream in ids
@@ -136,8 +136,8 @@ async def write_rows(
     stream_ids: set[int],
 ) -> None:
     """Make the rows of some streams what the fold says; what else stands under these ids is removed."""
-    delete = _filled("delete_rows", schema, projection)
-    insert = _filled("insert_rows", schema, projection)
+    delete = filled_for("delete_rows", schema, projection)
+    insert = filled_for("insert_rows", schema, projection)
     wanted = sorted(stream_ids)
     for at in range(0, len(wanted), CHUNK_STREAMS):
         await connection.execute(delete, wanted[at : at + CHUNK_STREAMS])
@@ -170,7 +170,12 @@ def _array(rows: Sequence[bytes]) -> str:
     return (b"[%b]" % b",".join(rows)).decode()
 
 
-def _filled(name: str, schema: str, projection: InlineProjection, range: str = "") -> str:
+def filled_for(name: str, schema: str, projection: InlineProjection, range: str = "") -> str:
+    """Return one of the queries about a projection's table, its names filled in.
+
+    Args:
+        range: which streams "differing_rows" looks at: BY_RANGE or BY_ID.
+    """
     columns = [*STANDARD_COLUMNS, *projection.state.__struct_fields__]
     same_key = " AND ".join(f"said.{key} = live.{key}" for key in ("stream_id", *projection.row_key))
     return filled(

@@ -16,8 +16,8 @@ from eventlog.errors import LogUnavailable, PostgresTooOld, ProjectionMismatch, 
 from eventlog.postgres.sql import text
 
 OLDEST_MAJOR = 14
-# Refusals of our own functions (functions/append.sql, migrations/0001_log.sql).
-APPEND_ONLY = "AL001"
+# A refusal of our own functions (functions/append.sql). The triggers that forbid to change the log
+# have AL001 (migrations/0001_log.sql): no code of ours ever meets it.
 OTHER_WRITER_SET = "AL002"
 
 GOODBYE_S = 0.5

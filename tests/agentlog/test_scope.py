@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from importlib.resources import files
 
 import pytest
 
 from agentlog.errors import AlreadyExists, Conflict, NotFound, WrongTenant
+from agentlog.scope import query_text
 from eventlog.command import Command
 from eventlog.envelope import StreamId
 from eventlog.events import SESSION, SessionUpdated
+from tests.support.queries import assert_prepares
 
 
 async def fill(store):
@@ -172,3 +175,11 @@ async def test_a_command_that_must_be_at_a_version_is_decided_once(store):
         await store.conversation.compact("main", "so far", expected_version=seen)
 
     assert len(await store.conversation.load("main")) == 4
+
+
+async def test_every_query_of_the_face_is_one_documented_statement_that_postgres_prepares(store):
+    """Whoever reads the call sees only a name and values."""
+    names = sorted(file.name.removesuffix(".sql") for file in (files("agentlog") / "queries").iterdir())
+    async with store.log.reads.connection() as connection:
+        for name in names:
+            await assert_prepares(connection, query_text(name), store.log.settings.schema)

@@ -15,7 +15,7 @@ import msgspec
 
 from eventlog.envelope import NewEvent
 from eventlog.projection import InlineProjection
-from projections.catalog import INLINE, VIEWS_SQL, for_type
+from projections.catalog import INLINE, VIEWS_SQL
 
 _FUNCTION = """
 CREATE FUNCTION {schema}.write(
@@ -102,6 +102,11 @@ class Tables:
         return await self.connection.fetch(self.sql(query), *values)
 
 
+def folds_of(kind: str, type: str) -> list[InlineProjection]:
+    """The projections that events of that type can change, on streams of that kind."""
+    return [projection for projection in INLINE if projection.kind == kind and type in projection.types]
+
+
 class Stream:
     """A stream and its states in memory."""
 
@@ -115,7 +120,7 @@ class Stream:
         """Take the event in; return what changed."""
         self.version += 1
         changed = []
-        for projection in for_type(event.stream.kind, event.type):
+        for projection in folds_of(event.stream.kind, event.type):
             before = self.states.get(projection.name)
             after = projection.evolve(before, event, self.version)
             if after is not before:

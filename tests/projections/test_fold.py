@@ -10,11 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from eventlog.envelope import NewEvent
-from eventlog.events import EVENT_TYPES, QUEUE_ITEM, SESSION
+from eventlog.events import EVENT_TYPES, SESSION
 from eventlog.projection import InlineProjection, signature
-from projections.catalog import INLINE, by_name, for_kind, for_type
+from projections.catalog import INLINE
 from projections.fold import Fold
 from tests.projections.given import fold
+from tests.projections.tables import folds_of
 from tests.support.histories import item_histories, session_histories, unreadable
 
 each_fold = pytest.mark.parametrize("projection", INLINE, ids=lambda projection: projection.name)
@@ -107,24 +108,16 @@ def test_an_ordinary_message_changes_one_row() -> None:
         unreadable(EVENT_TYPES["message_appended"], b'{"message_id":"1","role":"user","content":1}')
     ] * 2
     changed = []
-    for projection in for_type(SESSION, "message_appended"):
+    for projection in folds_of(SESSION, "message_appended"):
         first = fold(projection, events[:1])
         if fold(projection, events[1:], first, after=1) is not first:
             changed.append(projection.name)
     assert changed == ["conversations"]
 
 
-def test_the_catalog_finds_folds_by_name_kind_and_type() -> None:
-    """The log, the rebuild and the handles ask it."""
-    assert [projection.name for projection in for_kind(QUEUE_ITEM)] == ["queue_items"]
-    assert {*for_kind(SESSION), *for_kind(QUEUE_ITEM)} == set(INLINE)
-    assert for_kind("moon") == ()
-    assert [projection.name for projection in for_type(SESSION, "todos_replaced")] == [
-        "sessions",
-        "todo_lists",
-    ]
-    assert by_name("sessions").name == "sessions"
-    assert repr(by_name("sessions")) == "<fold sessions:1 of session streams>"
+def test_a_fold_names_itself_and_what_it_folds() -> None:
+    """In the error of a fold that failed, and in a debugger."""
+    assert repr(INLINE[0]) == "<fold sessions:1 of session streams>"
 
 
 def test_the_set_of_folds_and_versions_is_what_it_was() -> None:

@@ -18,7 +18,9 @@ from replay.imports.lines import read_lines
 from replay.imports.thread import Thread, read_thread
 
 CHECKOUT = Path(__file__).parents[3]
-CORPUS = Path(os.environ.get("AGENTLOG_TRANSCRIPTS", CHECKOUT.parent / "shared" / "transcripts"))
+# Next to the checkout, so that several checkouts can share one copy of a corpus that is no part of any.
+BESIDE_THE_CHECKOUT = CHECKOUT.parent / "shared" / "transcripts"
+CORPUS = Path(os.environ.get("AGENTLOG_TRANSCRIPTS", BESIDE_THE_CHECKOUT))
 SAMPLE = CHECKOUT / "agentlog" / "sample"
 
 needs_corpus = pytest.mark.skipif(
