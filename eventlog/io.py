@@ -6,10 +6,21 @@ forgets, tears and fails (tests/support). Every method raises OSError as the sys
 
 from __future__ import annotations
 
-import fcntl
 import os
 from contextlib import suppress
 from typing import Protocol
+
+from eventlog.errors import AgentlogError
+
+try:
+    import fcntl
+except ImportError:
+    # Windows. Said here, because every way to a log imports this module before others that lock;
+    # the first words would be of a missing module otherwise.
+    raise AgentlogError(
+        "this platform has no flock, with which agentlog guards a data directory",
+        hint="use Linux or macOS; on Windows use WSL",
+    ) from None
 
 
 class Io(Protocol):

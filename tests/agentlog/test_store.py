@@ -185,3 +185,35 @@ def test_importing_agentlog_imports_no_database():
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 
     assert answer.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        "agentlog.open(data)",
+        "agentlog.Store",
+        "sys.exit(main(['doctor']))",
+        "sys.exit(main(['demo', '--data', data]))",
+    ],
+)
+def test_a_platform_without_file_locks_is_told_so_in_one_error(use, tmp_path):
+    """Windows: not a missing module somewhere below. Errors and settings can be imported there."""
+    code = f"""
+import sys
+sys.modules["fcntl"] = None  # as where there is none
+import agentlog
+from agentlog.cli import main
+agentlog.Settings, agentlog.errors
+data = {str(tmp_path / 'data')!r}
+try:
+    {use}
+except agentlog.AgentlogError as error:
+    print(error, file=sys.stderr)
+    sys.exit(1)
+"""
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+
+    assert answer.returncode == 1
+    assert "has no flock" in answer.stderr
+    assert "on Windows use WSL" in answer.stderr
+    assert "Traceback" not in answer.stderr
