@@ -204,7 +204,7 @@ sys.modules["fcntl"] = None  # as where there is none
 import agentlog
 from agentlog.cli import main
 agentlog.Settings, agentlog.errors
-data = {str(tmp_path / 'data')!r}
+data = {str(tmp_path / "data")!r}
 try:
     {use}
 except agentlog.AgentlogError as error:
