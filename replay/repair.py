@@ -33,10 +33,12 @@ async def repair(
     views_sql: Sequence[str] = (VIEWS_SQL,),
     settings: Settings | None = None,
     progress: Progress | None = None,
+    dry_run: bool = False,
 ) -> RepairReport:
     """Repair a store that nobody has open.
 
     Args:
+        dry_run: change nothing: what is wrong is found, and what cannot be mended refused.
         progress: called with (what, done, total), from a thread as well.
     Raises:
         Damaged: positions are lost in both copies; nothing was changed.
@@ -48,9 +50,12 @@ async def repair(
     tell = progress or no_progress
     try:
         examination, found = await look(site, postgres, None, True, tell)
+        _refuse_without_log(site, found)
         if not any(finding.area in MENDED for finding in found):
             return RepairReport(found=found, left=found)
         _refuse_what_cannot_be_mended(site, examination, found)
+        if dry_run:
+            return RepairReport(found=found, left=found)
         in_postgres = PostgresRepair(examination, found)
         if _is_postgres_wrong(examination, found):
             connection = await connect(
@@ -84,12 +89,16 @@ def _is_postgres_wrong(examination: Examination, found: Sequence[Finding]) -> bo
     return any(finding.area in ("postgres", "chain", "streams", "keys", "projections") for finding in found)
 
 
-def _refuse_what_cannot_be_mended(site: Site, examination: Examination, found: Sequence[Finding]) -> None:
-    copies = examination.copies
+def _refuse_without_log(site: Site, found: Sequence[Finding]) -> None:
     if any(finding.area == "schema" and "holds no log" in finding.problem for finding in found):
         raise BadInput(
-            f"schema {site.settings.schema!r} holds no log", hint="run `agentlog restore postgres`"
+            f"schema {site.settings.schema!r} holds no log",
+            hint="run `agentlog restore postgres`; nothing was changed",
         )
+
+
+def _refuse_what_cannot_be_mended(site: Site, examination: Examination, found: Sequence[Finding]) -> None:
+    copies = examination.copies
     if any(finding.where == "head" and "missing" in finding.problem for finding in found):
         raise Damaged(
             f"the row of {site.settings.schema}.head is missing",

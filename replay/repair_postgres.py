@@ -15,6 +15,7 @@ from eventlog.envelope import StreamId, decode_lines, unplaced, us_to_time
 from eventlog.errors import CopiesDisagree
 from eventlog.postgres.sql import gate_key
 from eventlog.postgres.stored import take_times_as_text
+from eventlog.projection import signature
 from replay.blocks import readable_blocks
 from replay.examine import Examination
 from replay.quarantine import keep_lines
@@ -155,6 +156,9 @@ class PostgresRepair:
 
     async def _write_projections(self, connection: asyncpg.Connection, ids: dict[StreamId, int]) -> None:
         site, fold = self._site, self._examination.fold
+        stored = await connection.fetchval(filled("head_projections", schema=self._schema))
+        if stored != signature(site.projections):
+            return  # tables of another release, or such as have yet to be rebuilt: `migrate` is for these
         _, wrong = await compare_tables(connection, self._schema, fold, site.projections, ids, no_progress, 0)
         for projection in site.projections:
             if wrong.get(projection.name):

@@ -16,6 +16,7 @@ from agentlog.cli import (
     demonstration,
     examination,
     importing,
+    mending,
     queues,
     replays,
     schemas,
@@ -41,9 +42,9 @@ app = App(
     version_flags=["--version"],
     version=lambda: about.release(),
 )
-for module in (demonstration, importing, sessions, archives, tailing, queues, trust, replays, schemas):
+for module in (demonstration, importing, sessions, archives, tailing, queues, trust, mending, replays):
     module.register(app)
-for module in (examination, about):
+for module in (schemas, examination, about):
     module.register(app)
 
 
