@@ -197,6 +197,14 @@ class Archives:
         until = self._scope.log.segments.durable_position
         return await asyncio.to_thread(self._archive.build, until, progress)
 
+    async def rebuild(self, progress: Callable[[int, int], None] | None = None) -> int:
+        """Make again from the log what is wrong with the archive's files; return how many ranges were.
+
+        `Store.verify` tells what is wrong. `progress` as for `build`, where all of it is made again.
+        """
+        head = self._scope.log.segments.durable_position
+        return await asyncio.to_thread(self._archive.rebuild, head, progress)
+
     def _question(
         self,
         ask: Callable[[parquet.Connection], parquet.Result],

@@ -157,6 +157,20 @@ def build(*, options: Options = NO_OPTIONS) -> int:
     return with_store(options, work, whole=True)
 
 
+@archive.command
+def rebuild(*, options: Options = NO_OPTIONS) -> int:
+    """Make Parquet files again from the log where they are not what it says; `verify` names them."""
+
+    async def work(store: Store, output: Output, progress: Progress) -> int:
+        def tell(position: int, until: int) -> None:
+            progress.step("archiving", position, until)
+
+        output.record({"ranges_made_again": await store.archive.rebuild(tell)})
+        return FINE
+
+    return with_store(options, work, whole=True)
+
+
 def sql(
     query: str,
     /,

@@ -21,6 +21,7 @@ from eventlog.settings import Settings
 from tests.agentlog.cli.test_commands import COMMANDS
 
 ROOT = Path(__file__).parents[2]
+PACKAGES = ("eventlog", "projections", "replay", "agentlog")
 REFERENCE = ROOT / "docs" / "reference"
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -144,3 +145,72 @@ def test_every_command_line_on_a_page_can_be_typed(line):
     words = shlex.split(line, comments=True)[1:]
 
     app.parse_args(global_options_last(words, is_command), exit_on_error=False, print_error=False)
+
+
+def literals(path):
+    """Every text in a program's source; f-strings by their constant parts."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield node.value
+
+
+def named_commands():
+    """Every `agentlog …` in backticks: in messages, docstrings and pages."""
+    code = [path for package in PACKAGES for path in (ROOT / package).rglob("*.py")]
+    texts = [(path, text) for path in sorted(code) for text in literals(path)]
+    texts += [(page, BLOCK.sub("", page.read_text())) for page in PAGES]
+    for path, text in texts:
+        for named in re.findall(r"`agentlog\s([^`]+)`", text):
+            yield path.relative_to(ROOT), " ".join(named.split())
+
+
+def is_offered(named):
+    """Whether somebody can type these words.
+
+    `a / b` names commands of one group; `…`, capitals and arguments stand for themselves.
+    """
+    for _ in range(named.count(" / ")):
+        before, _, last = named.rpartition(" / ")
+        if not is_offered(" ".join([*before.split(" / ")[0].split()[:-1], last])):
+            return False
+        named = before
+    words = global_options_last(shlex.split(named), is_command)
+    if words[0] == "…" or "--help" in words or "--version" in words:
+        return len(words) == 1 or words[0].isupper() or is_command(words[:-1])
+    chain, _, rest = app.parse_commands(words)
+    if not chain:
+        return False
+    command = app
+    for word in chain:
+        command = command[word]
+    if command.default_command is None:
+        return rest == ["…"]
+    options = {word.partition("=")[0] for word in rest if word.startswith("-")}
+    known = {name for names, _ in arguments(chain) for name in names} | set(GLOBAL_OPTIONS)
+    places = any(not name.startswith("-") for names, _ in arguments(chain) for name in names)
+    return options <= known and (places or not rest or rest[0].startswith("-"))
+
+
+def test_every_command_that_a_message_or_a_page_names_is_there():
+    """Advice that cannot be typed is worse than none."""
+    named = list(named_commands())
+
+    assert len({text for _, text in named}) > 30
+    assert [f"{path}: agentlog {text}" for path, text in named if not is_offered(text)] == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "mend",
+        "restore",
+        "restore disk",
+        "verify now",
+        "verify --hard",
+        "schema migrate / paint",
+        "mend --help",
+    ],
+)
+def test_a_command_that_is_not_there_would_be_noticed(text):
+    """The test above can fail."""
+    assert not is_offered(text)

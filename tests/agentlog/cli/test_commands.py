@@ -36,7 +36,7 @@ def test_the_commands_are_those_of_the_design():
         *("demo", "import", "sql", "tail", "verify", "replay rebuild", "status", "doctor", "version"),
         *("repair", "restore postgres", "restore segments"),
         *(f"sessions {name}" for name in ("ls", "show", "load")),
-        *(f"archive {name}" for name in ("stat", "head", "tail", "seq", "grep", "build")),
+        *(f"archive {name}" for name in ("stat", "head", "tail", "seq", "grep", "build", "rebuild")),
         *(f"queue {name}" for name in ("ls", "enqueue", "claim", "complete", "cancel", "status")),
         *(f"schema {name}" for name in ("migrate", "print", "verify")),
     }

@@ -118,6 +118,19 @@ def test_lost_segments_are_restored_from_postgres(filled, environment):
     assert filled("tail", "--after", "0", "--json").rows == before
 
 
+def test_a_damaged_file_of_the_archive_is_found_and_made_again(filled, environment):
+    """It is derived: the log has all of it."""
+    assert filled("archive", "build").status == 0
+    path = min((environment / "archive").rglob("*.parquet"))
+    path.write_bytes(path.read_bytes()[:-1])
+
+    assert filled("verify").status == 1
+    rebuilt = filled("archive", "rebuild", "--json")
+
+    assert (rebuilt.status, rebuilt.document) == (0, {"ranges_made_again": 1})
+    assert filled("verify").status == 0
+
+
 def test_a_log_that_somebody_has_open_is_not_repaired(filled):
     """It would pull the segments away from under them."""
     process = start("tail", "-f", "--after", "0")
