@@ -50,7 +50,7 @@ for module in (schemas, examination, about):
 
 def run(words: Sequence[str]) -> int:
     """Run one command line and return the exit status."""
-    tokens = global_options_last(words, is_command)
+    tokens = global_options_last(words, is_command, is_group)
     try:
         command, bound, _ = app.parse_args(tokens, exit_on_error=False, print_error=False)
     except CycloptsError as error:
@@ -65,3 +65,9 @@ def is_command(words: Sequence[str]) -> bool:
     """Whether the words, one after the other, name a command or a group of commands."""
     chain, _, rest = app.parse_commands(list(words))
     return len(chain) == len(words) and not rest
+
+
+def is_group(words: Sequence[str]) -> bool:
+    """Whether the words name a group of commands, which does nothing by itself."""
+    _, apps, _ = app.parse_commands(list(words))
+    return apps[-1].default_command is None

@@ -11,11 +11,16 @@ from collections.abc import Callable, Sequence
 GLOBAL_OPTIONS = {"--data": True, "--postgres": True, "--tenant": True, "--json": False}
 
 
-def global_options_last(words: Sequence[str], is_command: Callable[[Sequence[str]], bool]) -> list[str]:
+def global_options_last(
+    words: Sequence[str],
+    is_command: Callable[[Sequence[str]], bool],
+    is_group: Callable[[Sequence[str]], bool] = lambda words: False,
+) -> list[str]:
     """Return the words with the global options before or between command names put behind these.
 
-    `is_command` says whether some words, one after the other, name a command or a group of them.
-    What follows the command stays as it is, whatever it looks like.
+    `is_command` says whether some words, one after the other, name a command or a group of them, `is_group`
+    whether a group. A group takes no options: those before it are dropped, so that the parser explains the
+    group, or names the word behind it that is no command. What follows stays as it is.
     """
     command: list[str] = []
     moved: list[str] = []
@@ -30,4 +35,6 @@ def global_options_last(words: Sequence[str], is_command: Callable[[Sequence[str
             command.append(rest.pop(0))
         else:
             break
+    if is_group(command):
+        moved = []
     return [*command, *moved, *rest]

@@ -73,8 +73,15 @@ def next_commands(data: str, newest: list[str], postgres: str | None) -> list[st
     from agentlog.configuration import shown
     from agentlog.demo import SCHEMA
 
-    # Whoever runs it from a virtual environment that is not active has no `agentlog` on the path.
-    program = "agentlog" if shutil.which("agentlog") else f"{shlex.quote(sys.executable)} -m agentlog"
+    # Who runs it from a virtual environment that is not active has no `agentlog` on the path. (`python -m`
+    # looks into the working directory first: any folder called agentlog would come before the package.)
+    beside = Path(sys.executable).with_name("agentlog")
+    if shutil.which("agentlog"):
+        program = "agentlog"
+    elif beside.exists():
+        program = shlex.quote(str(beside))
+    else:
+        program = f"{shlex.quote(sys.executable)} -m agentlog"
     store = f"{program} --data {shlex.quote(data)}"
     if postgres is not None:
         store = f"AGENTLOG_SCHEMA={SCHEMA} {store} --postgres {shlex.quote(shown(postgres))}"

@@ -12,6 +12,7 @@ from agentlog.cli.running import FINE, with_store
 from agentlog.cli.show import Output, to_json, visible, visible_lines
 
 if TYPE_CHECKING:
+    from agentlog.errors import NotFound
     from agentlog.message import Message
     from agentlog.store import Store
 
@@ -83,13 +84,9 @@ def show(session: str, /, *, options: Options = NO_OPTIONS) -> int:
     async def work(store: Store, output: Output, progress: Progress) -> int:
         import msgspec
 
-        from agentlog.errors import NotFound
-
         found = await store.sessions.get(session, deleted=True)
         if found is None:
-            raise NotFound(
-                f"there is no session {session!r}", hint="`agentlog sessions ls` lists them", key=session
-            )
+            raise unknown(session)
         values = msgspec.structs.asdict(found)
         status = await store.conversation.status(session)
         values |= {name: getattr(status, name) for name in ("last_role", "last_message_id", "summary")}
@@ -121,7 +118,10 @@ def load(
     """
 
     async def work(store: Store, output: Output, progress: Progress) -> int:
-        for message in await store.conversation.load(session, last):
+        messages = await store.conversation.load(session, last)
+        if not messages and await store.sessions.get(session, deleted=True) is None:
+            raise unknown(session)
+        for message in messages:
             if output.json:
                 output.document(message)
             else:
@@ -130,6 +130,13 @@ def load(
         return FINE
 
     return with_store(options, work)
+
+
+def unknown(session: str) -> NotFound:
+    """Return the error for a key that no session has."""
+    from agentlog.errors import NotFound
+
+    return NotFound(f"there is no session {session!r}", hint="`agentlog sessions ls` lists them", key=session)
 
 
 def heading(message: Message, people: bool) -> str:

@@ -22,7 +22,10 @@ _IN_TEXT = re.compile(f"[{_HIDDEN}]")
 _IN_LINE = re.compile(f"[\t\n{_HIDDEN}]")
 # Inside of JSON these are legal, stand in strings only, and are none the less obeyed by terminals.
 _IN_JSON = re.compile("[\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
-COLUMN_CHARACTERS_MIN = 8
+# Less than that is no longer read as text.
+COLUMN_CHARACTERS_MIN = 12
+# Behind a column: its padding and the box's space.
+COLUMN_GAP_CHARACTERS = 2
 SHORT_CHARACTERS_MAX = 20
 _SHORT = {"\t": "\\t", "\n": "\\n", "\r": "\\r"}
 
@@ -124,36 +127,64 @@ class Output:
 
     def _rich_table(self, columns: Sequence[str], rows: list[Sequence[Any]], title: str) -> None:
         from rich import box
+        from rich.cells import cell_len
         from rich.console import Console
         from rich.table import Table
         from rich.text import Text
 
         console = Console(highlight=False, markup=False, emoji=False)
-        if len(columns) * COLUMN_CHARACTERS_MIN > console.width:
+        cells = [[cell(value, people=True) for value in row] for row in rows]
+        headings = [visible(name.replace("_", " ")) for name in columns] or ["", ""]
+        widths, least = [], []
+        for n, heading in enumerate(headings):
+            width = max((cell_len(line) for row in cells for line in row[n].split("\n")), default=0)
+            # The first column names the row, and a short value is a number, a time, a state: none of them
+            # means what it says with its end cut off.
+            whole = n == 0 or width <= SHORT_CHARACTERS_MAX
+            word = max(map(cell_len, heading.split()), default=0)
+            widths.append(max(width, cell_len(heading)))
+            least.append(max(width if whole else COLUMN_CHARACTERS_MIN, word))
+        fitted = fit(widths, least, console.width - len(headings) * COLUMN_GAP_CHARACTERS)
+        if fitted is None and columns:
             # Too many columns to be read side by side: one below the other.
             for number, row in enumerate(rows, 1):
-                pairs: list[Sequence[Any]] = list(zip(columns, row, strict=True))
+                pairs: list[Sequence[Any]] = list(zip(headings, row, strict=True))
                 self._rich_table((), pairs, title or f"{number} of {len(rows)}")
             return
         table = Table(
             title=Text(visible(title)) if title else None, title_justify="left",
             box=box.SIMPLE_HEAD, show_header=bool(columns), pad_edge=False,
+            padding=(0, 1, 0, 0),
         )  # fmt: skip
-        cells = [[cell(value, people=True) for value in row] for row in rows]
-        for n in range(len(columns) or 2):
-            heading = visible(columns[n].replace("_", " ")) if columns else ""
+        for n, heading in enumerate(headings):
             numbers = bool(rows) and all(isinstance(row[n], int | float | Decimal | None) for row in rows)
-            # The first column names the row: whoever copies it needs all of it.
-            short = max((len(row[n]) for row in cells), default=0) <= SHORT_CHARACTERS_MAX
             table.add_column(
                 Text(heading),
                 justify="right" if numbers else "left",
                 overflow="fold",
-                no_wrap=n == 0 or short,
+                width=fitted[n] if fitted else None,
             )
-        for row in cells:
-            table.add_row(*map(Text, row))
+        for texts in cells:
+            table.add_row(*map(Text, texts))
         console.print(table)
+
+
+def fit(widths: Sequence[int], least: Sequence[int], room: int) -> list[int] | None:
+    """Return how wide each column of a table is to be, or None if they have no room side by side.
+
+    Args:
+        widths: how wide each would like to be, in characters.
+        least: what each needs at the least.
+        room: for all of them together.
+    """
+    if sum(least) > room:
+        return None
+    fitted = [min(width, room) for width in widths]
+    while sum(fitted) > room:
+        # From whatever is widest, so that long text gives way and names stay on one line.
+        spare = [(width, n) for n, width in enumerate(fitted) if width > least[n]]
+        fitted[max(spare)[1]] -= 1
+    return fitted
 
 
 def warn(text: str) -> None:

@@ -167,10 +167,29 @@ def test_misuse_is_status_2_one_paragraph_and_nothing_on_stdout(cli, words):
     assert "Traceback" not in answer.err
 
 
+@pytest.mark.parametrize(
+    "words", ["--data D sessions list", "--json sessions list", "sessions list --data D"]
+)
+def test_a_wrong_command_of_a_group_is_the_one_that_is_named(capfd, words):
+    """Not an option that was moved behind the group."""
+    assert main(words.split()) == 2
+
+    assert 'Unknown command "list"' in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("words", ["--data D", "--data D archive", "archive --json"])
+def test_a_group_without_a_command_is_explained(capfd, words):
+    """As it is without options before it."""
+    assert main(words.split()) == 0
+
+    assert "Commands" in capfd.readouterr().out
+
+
 def test_what_is_not_there_is_status_1(cli):
     """Well asked, and the answer is no."""
     for words in (
         ["sessions", "show", "nobody"],
+        ["sessions", "load", "nobody"],
         ["archive", "stat", "nobody"],
         ["queue", "cancel", "nothing"],
     ):

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agentlog.cli.show import Output, cell, to_json, visible, visible_lines
+from agentlog.cli.show import Output, cell, fit, to_json, visible, visible_lines
 
 # What terminals obey, and what makes text look like other text.
 COMMANDS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
@@ -77,3 +77,38 @@ def test_plain_rows_have_one_line_and_tabs_between_values(capsys):
     output.table(["a", "b"], [["x\ty", "1\n2"], [None, 3]])
 
     assert capsys.readouterr().out == "x\\ty\t1\\n2\n\t3\n"
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 60), st.integers(0, 60)), min_size=1, max_size=8), st.integers(1, 120)
+)
+def test_a_table_is_never_wider_than_the_terminal_and_no_column_narrower_than_it_can_be(columns, room):
+    """What does not fit is shown one below the other; nothing is cut off."""
+    least = [min(pair) for pair in columns]
+    widths = [max(pair) for pair in columns]
+
+    fitted = fit(widths, least, room)
+
+    if sum(least) > room:
+        assert fitted is None
+    else:
+        assert sum(fitted) <= room
+        assert all(low <= width <= high for low, width, high in zip(least, fitted, widths, strict=True))
+
+
+@pytest.mark.parametrize("width", [60, 80, 120])
+def test_no_terminal_is_too_narrow_for_a_number_or_a_name(capsys, monkeypatch, width):
+    """1,272 tokens without the last digit are 1,27; a session key without its end is no key."""
+    monkeypatch.setenv("COLUMNS", str(width))
+    output = Output(False)
+    output.people = True
+    key = "3e1d1881-f535-5122-8214-6:a7c41e9"
+    output.table(
+        ["session", "title", "responses", "cache_read_tokens", "cost_usd", "last_time"],
+        [[key, "tide " * 20, 12, 168850, Decimal("1.2612"), datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)]],
+    )
+
+    lines = capsys.readouterr().out.splitlines()
+    for text in (key, "responses", "tide", "168,850", "1.2612", "2026-01-02 03:04:05"):
+        assert any(text in line for line in lines), text
+    assert max(map(len, lines)) <= width
