@@ -28,7 +28,7 @@ def histories(projection: InlineProjection) -> st.SearchStrategy[list[NewEvent]]
 @each_fold
 @settings(deadline=None, max_examples=50)
 @given(data=st.data())
-def test_the_state_after_a_prefix_continues_to_the_same_state(
+def test_invariant_6_the_state_after_a_prefix_continues_to_the_same_state(
     projection: Fold[Any], data: st.DataObject
 ) -> None:
     """Wherever it was cut, and however often the state was stored and loaded as JSON on the way.
