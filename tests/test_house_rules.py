@@ -230,7 +230,7 @@ def test_a_tests_name_is_a_claim():
 
 
 def test_every_invariant_of_the_log_has_a_test_that_names_it():
-    """The ten promises to users (ARCHITECTURE.md); `pytest -k invariant_5` runs those of one, by their names."""
+    """The ten promises to users (ARCHITECTURE.md); `pytest -k invariant_5` finds them by name."""
     told = [
         node.name
         for path in sources("tests")
