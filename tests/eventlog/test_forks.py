@@ -47,3 +47,17 @@ async def test_a_child_cannot_append_to_its_parents_log(log: Log):
 
     assert true_in_a_child(is_refused)
     assert (await log.append(saying(story()))).first_position == 2
+
+
+async def test_a_child_cannot_read_through_its_parents_log(log: Log):
+    """Its question would go out on the parent's connection, and the parent would read the answer."""
+
+    def is_refused() -> bool:
+        try:
+            log.head().send(None)
+        except Closed as error:
+            return "fork" in str(error)
+        return False
+
+    assert true_in_a_child(is_refused)
+    assert (await log.head()).position == 0
