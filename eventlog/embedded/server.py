@@ -59,6 +59,9 @@ class EmbeddedPostgres:
             "port": PORT,
             "user": ROLE,
             "database": DATABASE,
+            # Said, so that PGSSLMODE and the like, meant for some other server, do not keep us from ours.
+            "ssl": False,
+            "target_session_attrs": "any",
         }
         self.major = read_major(layout)
         self.pid = process.pid

@@ -28,6 +28,16 @@ async def ask(server, sql):
         await connection.close()
 
 
+async def test_variables_for_another_server_do_not_keep_us_from_ours(new_dir, hold, monkeypatch):
+    """Who works with a remote Postgres has them set."""
+    for name, value in (
+        *(("PGHOST", "/nowhere"), ("PGPORT", "1"), ("PGUSER", "x"), ("PGDATABASE", "x"), ("PGPASSWORD", "x")),
+        *(("PGSSLMODE", "verify-full"), ("PGSSLROOTCERT", "/nowhere"), ("PGTARGETSESSIONATTRS", "standby")),
+    ):
+        monkeypatch.setenv(name, value)
+    assert await ask(await hold(new_dir), "SELECT 1") == 1
+
+
 async def test_a_new_directory_gets_a_durable_private_server(new_dir, hold):
     """What people store is safe without a setting of theirs, and nobody else gets at it."""
     said = []
