@@ -18,9 +18,10 @@ import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from threading import TIMEOUT_MAX
 
 from eventlog.envelope import MAX_TENANT_BYTES, Event, check_text
-from eventlog.errors import Damaged
+from eventlog.errors import BadInput, Damaged
 from eventlog.io import Io, SystemIo, sync_directory, write_all
 from projections.archive import duck, manifest, staging
 from projections.archive.check import Finding, file_sha256, findings_of_files, findings_of_log
@@ -115,8 +116,11 @@ class Archive:
             tenant: show only this tenant; None shows all.
             timeout_s: stop a query after this many seconds; None lets it run.
         Raises:
+            BadInput: a time limit of no time, or of more than a timer can count.
             Damaged: an archive file is missing or has another size, or the log ends before `head`.
         """
+        if timeout_s is not None and not 0 < timeout_s <= TIMEOUT_MAX:
+            raise BadInput(f"a time limit of {timeout_s} seconds must be above 0 and below {TIMEOUT_MAX:.0f}")
         if tenant is not None:
             check_text(tenant, "tenant", MAX_TENANT_BYTES)
         lock = self._lock("read.lock", exclusive=False)

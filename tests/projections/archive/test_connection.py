@@ -138,6 +138,13 @@ def test_a_query_that_takes_too_long_is_stopped(tmp_path: Path) -> None:
         assert connection.sql("select 1").rows() == [(1,)]
 
 
+@pytest.mark.parametrize("timeout_s", [0.0, -1.0, float("nan"), float("inf"), 1e300])
+def test_a_time_limit_that_no_timer_can_keep_is_bad_input(tmp_path: Path, timeout_s: float) -> None:
+    archive = History().archive(tmp_path)
+    with pytest.raises(BadInput, match="time limit"):
+        archive.connect(0, timeout_s=timeout_s)
+
+
 def test_results_can_be_open_side_by_side(tmp_path: Path) -> None:
     """Reading one while asking the next is what a loop over sessions does."""
     with two_generations().connect(tmp_path) as connection:
