@@ -95,10 +95,16 @@ class Store:
         self._scope = scope
         self._archive = archive
         self._closing = closing
+        self._closed: asyncio.Task[None] | None = None
 
     async def close(self) -> None:
-        """Append what was submitted, sync, let go of Postgres and of the files. Safe to call twice."""
-        await self._closing.aclose()
+        """Append what was submitted, sync, let go of Postgres and of the files. Safe to call twice.
+
+        A caller that is cancelled meanwhile does not stop it.
+        """
+        if self._closed is None:
+            self._closed = asyncio.create_task(self._closing.aclose(), name="agentlog-store-close")
+        await asyncio.shield(self._closed)
 
     async def __aenter__(self) -> Store:
         return self

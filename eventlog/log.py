@@ -8,6 +8,7 @@ reading   local segments as far as they are synced, Postgres beyond
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -72,7 +73,7 @@ class Log:
         self.reads = parts.reads
         self.directory = parts.directory
         self._parts = parts
-        self._closed = False
+        self._closing: asyncio.Task[None] | None = None
         # Where a projection's state stands among those of its stream kind.
         self._places = {
             projection.name: (kind, number)
@@ -215,10 +216,15 @@ class Log:
         return self._parts.mirror.store
 
     async def close(self) -> None:
-        """Append what was submitted, sync, and let everything go. Safe to call twice."""
-        if self._closed:
-            return
-        self._closed = True
+        """Append what was submitted, sync, and let everything go. Safe to call twice.
+
+        A caller that is cancelled meanwhile does not stop it: half closed, appends would wait for ever.
+        """
+        if self._closing is None:
+            self._closing = asyncio.create_task(self._close(), name="agentlog-close")
+        await asyncio.shield(self._closing)
+
+    async def _close(self) -> None:
         parts = self._parts
         await parts.notifier.close()
         await parts.writer.close()
@@ -259,7 +265,8 @@ async def _check_schema(
 async def _open_mirror(
     directory: DataDirectory, reads: Reads, settings: Settings, io: Io, clock: Clock, epoch: int
 ) -> Mirror:
-    rows = await reads.fetch(reads.statements.register_mirror, directory.id, str(directory.segments))
+    shown = os.fsencode(directory.segments).decode(errors="replace")  # a path need not be UTF-8
+    rows = await reads.fetch(reads.statements.register_mirror, directory.id, shown)
     witness = rows[0]["durable_position"]
     log_id = directory.log_id
     assert log_id is not None, "belongs_to comes first"
@@ -290,8 +297,9 @@ async def compare_heads(mirror: Mirror, reads: Reads) -> None:
         f"the segments stand at position {position} with chain {expected.hex()[:16]}…,"
         f" Postgres at {head['position']} with chain {head['chain'].hex()[:16]}…:"
         " they do not share that history",
-        hint="Postgres lost commits or another backup was restored: run `agentlog verify`,"
-        " then `agentlog restore postgres` or `agentlog restore segments`",
+        hint="Postgres lost commits or another backup was restored: run `agentlog verify`, then"
+        " `agentlog repair`; if that refuses, put aside the copy that is not to count and run"
+        " `agentlog restore postgres` or `agentlog restore segments`",
         first_position=min(head["position"], position) + 1 if chain is None else 1,
         last_position=position,
         where=mirror.store.directory,

@@ -20,8 +20,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from threading import TIMEOUT_MAX
 
+import duckdb
+
 from eventlog.envelope import MAX_TENANT_BYTES, Event, check_text
-from eventlog.errors import BadInput, Damaged
+from eventlog.errors import AgentlogError, BadInput, Damaged
 from eventlog.io import Io, SystemIo, sync_directory, write_all
 from projections.archive import duck, manifest, staging
 from projections.archive.check import Finding, file_sha256, findings_of_files, findings_of_log
@@ -93,6 +95,7 @@ class Archive:
         Raises:
             Damaged: the log ends before `until` or has a gap, or a file does not hold what was
                 written; nothing of that range was added.
+            AgentlogError: the disk refused (full, read-only); nothing of that range was added.
         """
         with self._locked("build.lock"):
             current = self.manifest()
@@ -100,7 +103,13 @@ class Archive:
             if until > current.archive_position:
                 current = self._without_small_end(current)
             while current.archive_position < until:
-                files = self._write_range(current, current.archive_position, until, cut=True)
+                try:
+                    files = self._write_range(current, current.archive_position, until, cut=True)
+                except duckdb.Error as error:
+                    raise AgentlogError(
+                        f"the archive's files cannot be written: {error}",
+                        hint="nothing of this range was added; free disk space and build again",
+                    ) from error
                 current = current.with_range(files)
                 self._replace_manifest(current)
                 if progress is not None:
