@@ -10,7 +10,7 @@ import pytest
 
 from eventlog.acknowledge import HEAL_INTERVAL_S
 from eventlog.clock import SystemClock
-from eventlog.command import Command
+from eventlog.command import Command, Receipt
 from eventlog.errors import Closed, MirrorUnavailable, NotMirrored
 from eventlog.io import SystemIo
 from eventlog.log import Log
@@ -278,3 +278,17 @@ async def test_a_log_that_falls_idle_writes_down_how_far_it_is_synced(
         while (mark := files.read_mark(log.directory.log_id)) is None or mark.position < 3:
             await log.head()
     assert (mark.position, mark.chain) == (3, (await log.head()).chain)
+
+
+async def test_closing_goes_on_when_its_caller_is_cancelled(opened: OpenLog):
+    """Half closed, the appends under way would wait for ever, and nobody could close again."""
+    log = await opened()
+    appends = [asyncio.ensure_future(log.append(saying(A))) for _ in range(50)]
+    await asyncio.sleep(0)
+    closing = asyncio.ensure_future(log.close())
+    await asyncio.sleep(0)
+    closing.cancel()
+    async with asyncio.timeout(60):
+        await log.close()
+        done = await asyncio.gather(*appends, return_exceptions=True)
+    assert all(isinstance(answer, Receipt | Closed) for answer in done)

@@ -12,12 +12,11 @@ from typing import Any
 import asyncpg
 import pytest
 
-from eventlog.command import Command, Receipt
+from eventlog.command import Command
 from eventlog.embedded.server import EmbeddedPostgres
 from eventlog.envelope import StreamId, new_event, us_to_time
 from eventlog.errors import (
     BadInput,
-    Closed,
     CopiesDisagree,
     FormatTooNew,
     LogUnavailable,
@@ -397,17 +396,3 @@ async def test_a_log_reads_on_where_another_process_made_segments(opened: OpenLo
     assert len(one.segments.segments()) > 1
     await assert_whole(one)
     await assert_whole(other)
-
-
-async def test_closing_goes_on_when_its_caller_is_cancelled(opened: OpenLog):
-    """Half closed, the appends under way would wait for ever, and nobody could close again."""
-    log = await opened()
-    appends = [asyncio.ensure_future(log.append(saying(A))) for _ in range(50)]
-    await asyncio.sleep(0)
-    closing = asyncio.ensure_future(log.close())
-    await asyncio.sleep(0)
-    closing.cancel()
-    async with asyncio.timeout(60):
-        await log.close()
-        done = await asyncio.gather(*appends, return_exceptions=True)
-    assert all(isinstance(answer, Receipt | Closed) for answer in done)
