@@ -42,7 +42,6 @@ DECLARE
     chain       bytea;
     head_epoch  integer;
     head_projections text;
-    batch_chain bytea;
 BEGIN
     -- The gate, as a statement of its own: what follows reads with a snapshot taken after it.
     PERFORM pg_advisory_xact_lock({gate});
