@@ -6,6 +6,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed-$(shell cksum pyproject.toml | cut -d' ' -f1)
 
 .PHONY: help setup demo test check format bench clean
+.PHONY: simulate damage kill kill-postgres ambiguous fencing errno drill planted fuzz power-cut coverage
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */  make \1 \t/' | expand -t 24
@@ -34,6 +35,49 @@ format: setup  ## format the code
 
 bench: setup  ## every benchmark, each with a baseline measured in the same run
 	$(BIN)/python -m benchmarks
+
+# Reliability: long runs, each prints its seed (docs/reliability.md). Defaults are the published sizes.
+SEED     ?= $(shell $(PYTHON) -c 'import random; print(random.randrange(2**32))')
+STATES   ?= 1000000
+RELIABLE := $(BIN)/python -m tests.reliability
+
+simulate: setup  ## crashes of simulated machines: SEED=… STATES=…
+	$(RELIABLE).simulate --seed $(SEED) --states $(STATES)
+
+damage: setup  ## every bit flipped, every truncation, every kind of damage repaired
+	$(RELIABLE).damage --seed $(SEED)
+
+kill: setup  ## kill -9 of real processes, at random and at every system call
+	$(RELIABLE).kill --seed $(SEED)
+
+kill-postgres: setup  ## kill -9, stop, pause and restart of Postgres under load
+	$(RELIABLE).kill_postgres --seed $(SEED)
+
+ambiguous: setup  ## connections cut around COMMIT
+	$(RELIABLE).ambiguous --seed $(SEED)
+
+fencing: setup  ## several writers, hosts, forks, paused writers, clocks; histories checked
+	$(RELIABLE).fencing --seed $(SEED)
+
+errno: setup  ## every call of the log's I/O fails in every way
+	$(RELIABLE).errno_matrix --seed $(SEED)
+
+drill: setup  ## restore either copy from the other at a million events
+	$(RELIABLE).drill --seed $(SEED)
+
+planted: setup  ## bugs planted one at a time: each must be found
+	$(RELIABLE).planted --seed $(SEED)
+
+fuzz: setup  ## decoders and recovery under atheris (Linux)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check '.[fuzz]'
+	$(RELIABLE).fuzz --seed $(SEED)
+
+power-cut: setup  ## real file systems on a disk that loses power (root; FUSE and loop devices)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check '.[power-cut]'
+	$(RELIABLE).power_cut --seed $(SEED)
+
+coverage: setup  ## branch coverage of eventlog
+	$(BIN)/python -m pytest --numprocesses auto --dist loadgroup --cov --cov-report=term-missing:skip-covered
 
 clean:  ## remove what was built and installed; data directories stay
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
