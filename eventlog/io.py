@@ -137,3 +137,14 @@ def write_all(io: Io, fd: int, data: bytes, offset: int) -> None:
     done = io.pwrite(fd, data, offset)
     while done < len(data):
         done += io.pwrite(fd, data[done:], offset + done)
+
+
+def read_at(io: Io, fd: int, length: int, offset: int) -> bytes:
+    """Return `length` bytes at `offset`, fewer only where the file ends: a short read is not the end."""
+    data = io.pread(fd, length, offset)
+    while len(data) < length:
+        more = io.pread(fd, length - len(data), offset + len(data))
+        if not more:
+            break
+        data += more
+    return data

@@ -245,6 +245,11 @@ def decode_block_header(data: bytes) -> BlockHeader:
     return header
 
 
+# The fields of a block header as they stand at an offset, magic and length included; nothing is
+# checked. For the one loop that goes over whole segments (scanner.py).
+unpack_block_header = _BLOCK.unpack_from
+
+
 def encode_index_header(header: IndexHeader) -> bytes:
     """Return the 56 bytes before an index's body; `header.crc` is computed, not read."""
     length = INDEX_HEADER_BYTES - 8 + header.stored_length

@@ -13,7 +13,7 @@ import uuid
 from typing import NamedTuple
 
 from eventlog.errors import CopiesDisagree, Damaged, FormatTooNew
-from eventlog.io import Io, sync_directory
+from eventlog.io import Io, read_at, sync_directory
 from eventlog.segment.appender import OpenSegment, open_segment
 from eventlog.segment.directory import SegmentDirectory
 from eventlog.segment.format import SEAL_BYTES, FileHeader, Invalid, Seal, TooNew, decode_seal
@@ -129,7 +129,7 @@ def _seal_of(io: Io, fd: int, header: FileHeader, following: FileHeader) -> Seal
     problem = Invalid("the segment has no seal")
     for end in (io.size(fd), following.previous_length):
         try:
-            seal = decode_seal(io.pread(fd, SEAL_BYTES, max(0, end - SEAL_BYTES)))
+            seal = decode_seal(read_at(io, fd, SEAL_BYTES, max(0, end - SEAL_BYTES)))
         except Invalid as error:
             problem = error
             continue

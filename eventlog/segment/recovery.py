@@ -22,7 +22,7 @@ from eventlog.segment.format import (
     Seal,
     decode_block_header,
 )
-from eventlog.segment.scanner import Scan, Window, later_frames
+from eventlog.segment.scanner import TAIL_BYTES_MAX, Scan, Window, later_frames
 
 
 class Witness(NamedTuple):
@@ -42,6 +42,7 @@ class Findings(NamedTuple):
         newer_segment: there is a segment after this one.
         seal_follows: a valid seal stands behind `offset`.
         promised_offset: the greatest durable offset that a valid header behind `offset` states.
+        tail_bytes: how many bytes the file has from `offset` on.
         next_position: first position of the first valid block behind `offset`, or None.
         witnesses: who else remembers what was durable.
     """
@@ -52,6 +53,7 @@ class Findings(NamedTuple):
     newer_segment: bool = False
     seal_follows: bool = False
     promised_offset: int = 0
+    tail_bytes: int = 0
     next_position: int | None = None
     witnesses: tuple[Witness, ...] = ()
 
@@ -100,6 +102,8 @@ def judge(findings: Findings) -> Verdict:
         reason = f"a later block says that everything below offset {findings.promised_offset} was durable"
     elif lost:
         reason, until = _promise(witness), until if until is not None else witness.position
+    elif findings.tail_bytes > TAIL_BYTES_MAX:
+        reason = f"{findings.tail_bytes} bytes follow, more than a crash leaves"
     else:
         return Verdict(True, "")
     return Verdict(False, f"{findings.problem}; {reason}", until)
@@ -124,6 +128,7 @@ def examine(
         newer_segment=newer_segment,
         seal_follows=sealed,
         promised_offset=promised,
+        tail_bytes=window.size() - scan.place.offset,
         next_position=next_position,
     )
 

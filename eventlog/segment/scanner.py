@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from eventlog.envelope import CHAIN_START
-from eventlog.io import Io
+from eventlog.io import Io, read_at
 from eventlog.segment.format import (
     BLOCK_HEADER_BYTES,
     BLOCK_MAGIC,
@@ -21,6 +21,9 @@ from eventlog.segment.format import (
     FILLER_MAGIC,
     INDEX_HEADER_BYTES,
     INDEX_MAGIC,
+    MAX_COUNT,
+    MAX_RAW_BYTES,
+    MAX_STORED_BYTES,
     SALT_OFFSET,
     SEAL_BYTES,
     SEAL_MAGIC,
@@ -36,9 +39,14 @@ from eventlog.segment.format import (
     decode_seal,
     filler_end,
     magic_at,
+    unpack_block_header,
 )
 
 READ_AHEAD_BYTES = 1024 * 1024
+# How far behind an invalid byte later frames are looked for, and the longest tail that is cut. A crash
+# leaves less (a handful of batches of at most 64 MiB that were not synced yet), and a file that
+# somebody extended to a terabyte of nothing must not be read to its end.
+TAIL_BYTES_MAX = 1024 * 1024 * 1024
 # Enough for the file header of a newer major version to be told from a damaged one.
 _HEADER_READ_BYTES = 4096
 
@@ -71,18 +79,20 @@ class Window:
             begin = 0
         return self._data[begin : begin + length]
 
+    def held(self) -> tuple[bytes, int]:
+        """Return the bytes that are read already, and the offset they begin at."""
+        return self._data, self._start
+
+    def size(self) -> int:
+        """Return the length of the file as it is now, in bytes."""
+        return self._io.size(self._fd)
+
     def forget(self) -> None:
         """Read afresh next time: the file may have grown since."""
         self._start, self._data = 0, b""
 
     def _fill(self, offset: int, length: int) -> None:
-        data = self._io.pread(self._fd, length, offset)
-        # A short read is the end of the file only if nothing follows it.
-        while len(data) < length:
-            more = self._io.pread(self._fd, length - len(data), offset + len(data))
-            if not more:
-                break
-            data += more
+        data = read_at(self._io, self._fd, length, offset)
         self._start, self._data = offset, data
 
 
@@ -131,7 +141,7 @@ class Scan(NamedTuple):
 
 def read_file_header(io: Io, fd: int) -> FileHeader:
     """Return the header of a segment file. Raises Invalid or TooNew."""
-    return decode_file_header(io.pread(fd, _HEADER_READ_BYTES, 0))
+    return decode_file_header(read_at(io, fd, _HEADER_READ_BYTES, 0))
 
 
 def first_place(header: FileHeader) -> Place:
@@ -183,6 +193,11 @@ def scan(window: Window, header: FileHeader, start: Place, *, frames: bool) -> S
     place, blocks, durable, seal = start, BlockTable(), 0, None
     try:
         while magic_at(head := window.read(place.offset, 8)) == BLOCK_MAGIC:
+            if frames:
+                following, durable = _whole_blocks(window, header.segment_id, place, blocks, durable)
+                if following is not place:
+                    place = following
+                    continue
             block = block_header(window, header.segment_id, place)
             if frames:
                 block_frame(window, block)
@@ -199,6 +214,45 @@ def scan(window: Window, header: FileHeader, start: Place, *, frames: bool) -> S
     except Invalid as problem:
         return Scan(place, blocks, None, str(problem), durable)
     return Scan(place, blocks, seal, "", durable)
+
+
+def _whole_blocks(
+    window: Window, salt: bytes, place: Place, blocks: BlockTable, durable: int
+) -> tuple[Place, int]:
+    """Go over the valid blocks that the window holds as a whole; return the place after them.
+
+    The same checks as `block_header` and `block_frame`, in one loop over the bytes at hand: a full
+    segment of single events has some 190,000 blocks, and opening it takes 0.5 s instead of 1.7 s. Whatever
+    does not pass is left to those two, which say what is wrong with it.
+    """
+    data, start = window.held()
+    offset, position, link, chain = place
+    if link is None or chain is None:
+        return place, durable
+    at, held = offset - start, len(data)
+    while held - at > BLOCK_HEADER_BYTES:
+        fields = unpack_block_header(data, at)
+        (magic, length, its_salt, its_offset, first, promised, _, count, stored, raw, frame_crc, its_link,
+         chain_before, chain_after, crc) = fields  # fmt: skip
+        frame_at = at + BLOCK_HEADER_BYTES
+        end = frame_at + stored
+        if (
+            end > held
+            or (magic, length, its_salt, its_offset) != (BLOCK_MAGIC, BLOCK_HEADER_BYTES - 8, salt, offset)
+            or (first, its_link, chain_before) != (position, link, chain)
+            or not 1 <= count <= MAX_COUNT
+            or not 1 <= stored <= MAX_STORED_BYTES
+            or not 1 <= raw <= MAX_RAW_BYTES
+            or promised > offset
+            or crc32c(data[at : frame_at - 4]) != crc
+            or crc32c(data[frame_at:end]) != frame_crc
+        ):
+            break
+        blocks.add(position, offset)
+        if promised > durable:
+            durable = promised
+        offset, position, link, chain, at = offset + end - at, position + count, crc, chain_after, end
+    return (place if offset == place.offset else Place(offset, position, link, chain)), durable
 
 
 def index_and_seal(window: Window, salt: bytes, place: Place) -> tuple[IndexHeader, Seal]:
@@ -235,6 +289,8 @@ def check_end(window: Window, offset: int) -> None:
     if magic_at(head) != FILLER_MAGIC:
         raise Invalid("no frame of this format begins here")
     end, at = filler_end(head, offset), offset + FILLER_HEADER_BYTES
+    if window.read(end, 1):
+        raise Invalid("the filler does not end where the file does")
     while data := window.read(at, READ_AHEAD_BYTES):
         if data.strip(b"\0"):
             raise Invalid("the filler is not zero")
@@ -246,11 +302,11 @@ def check_end(window: Window, offset: int) -> None:
 def later_frames(window: Window, salt: bytes, after: int) -> Iterator[BlockHeader | Seal]:
     """Yield every valid block header and seal beyond offset `after`, whatever lies between.
 
-    Found by the salt, which is random and in each of them; a copy of one inside of a payload
+    They are looked for in TAIL_BYTES_MAX bytes. Found by the salt, which is random and in each of them; a copy of one inside of a payload
     would have another offset than its own.
     """
     base, keep = after + 1, SALT_OFFSET + len(salt) - 1
-    while len(data := window.read(base, READ_AHEAD_BYTES)) > keep:
+    while base <= after + TAIL_BYTES_MAX and len(data := window.read(base, READ_AHEAD_BYTES)) > keep:
         at = data.find(salt, SALT_OFFSET)
         while at >= 0:
             offset = base + at - SALT_OFFSET

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from eventlog.errors import AgentlogError, Damaged
+from eventlog.io import SystemIo
 from eventlog.segment.directory import SegmentDirectory
 from eventlog.segment.format import decode_block_header, encode_block_header
 from eventlog.segment.recovery import Findings, Verdict, Witness, judge
@@ -150,6 +153,23 @@ def test_a_block_that_belongs_elsewhere_does_not_join(field: str, value: Any, pr
     assert cut.offset == second
     assert problem in cut.problem
     assert store.head_position == 2
+
+
+def test_a_segment_extended_to_a_terabyte_is_refused_soon_and_named(tmp_path: Path) -> None:
+    """Reading it to its end, or copying it to quarantine, would take for ever and fill the disk."""
+    directory = str(tmp_path / "segments")
+    store = open_store(SystemIo(), directory)
+    store.append([History().commit_many(2).block(0, 2)])
+    store.close()
+    path = f"{directory}/00000000000000000001.ndjson.zst"
+    os.truncate(path, 2**40)
+    with pytest.raises(Damaged, match="more than a crash leaves") as caught:
+        open_store(SystemIo(), directory)
+    assert caught.value.first_position == 3
+    (found,) = verify_segments(SystemIo(), SegmentDirectory(directory, SystemIo()), LOG_ID)
+    assert (found.first_position, found.where) == (3, path)
+    assert os.path.getsize(path) == 2**40
+    assert not (tmp_path / "quarantine").exists()
 
 
 def test_a_missing_segment_is_damage_with_its_positions() -> None:
