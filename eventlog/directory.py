@@ -17,7 +17,7 @@ from pathlib import Path
 import msgspec
 
 from eventlog.errors import BadInput, CopiesDisagree, Damaged, FormatTooNew
-from eventlog.io import Io, sync_directory, write_all
+from eventlog.io import Io, read_all, sync_directory, write_all
 
 FORMAT = 1
 NAME = "agentlog.json"
@@ -38,8 +38,11 @@ class DataDirectory:
         self.path = path
         self._io = io
         try:
-            path.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._file = self._read() or self._create()
+            found = self._read()
+            if found is None:
+                self._make(os.path.abspath(path), 0o700)
+                found = self._create()
+            self._file = found
         except OSError as error:
             raise BadInput(
                 f"data directory {path} cannot be used: {error.strerror}",
@@ -81,9 +84,24 @@ class DataDirectory:
                 where=str(self.path),
             )
 
+    def _make(self, path: str, mode: int) -> None:
+        """Make a directory, with those missing above it, and make its name durable.
+
+        Comes before agentlog.json: where that file is, no power cut takes the directory away. One that
+        exists is synced too: whoever made it may have been killed before that.
+        """
+        above = os.path.dirname(path)
+        if not self._io.exists(above):
+            self._make(above, 0o777)
+        if not self._io.exists(path):
+            with suppress(FileExistsError):  # another process was faster
+                self._io.mkdir(path, mode)
+        with suppress(PermissionError):  # a directory that may not be read cannot be synced either
+            sync_directory(self._io, above)
+
     def _read(self) -> DirectoryFile | None:
         try:
-            text = (self.path / NAME).read_bytes()
+            text = read_all(self._io, str(self.path / NAME))
         except FileNotFoundError:
             return None
         try:
@@ -124,7 +142,7 @@ class DataDirectory:
                 self._io.close(fd)
             if exclusive:
                 with suppress(FileExistsError):  # another process was quicker; its file counts
-                    os.link(temporary, target)
+                    self._io.link(temporary, target)
             else:
                 self._io.rename(temporary, target)
         finally:

@@ -7,6 +7,7 @@ forgets, tears and fails (tests/support). Every method raises OSError as the sys
 from __future__ import annotations
 
 import os
+import time
 from contextlib import suppress
 from typing import Protocol
 
@@ -22,6 +23,8 @@ except ImportError:
         hint="use Linux or macOS; on Windows use WSL",
     ) from None
 
+LOCK_POLL_S = 0.001
+
 
 class Io(Protocol):
     """System calls the log uses, named as in POSIX. Paths are str, file descriptors int."""
@@ -35,10 +38,12 @@ class Io(Protocol):
     def ftruncate(self, fd: int, length: int) -> None: ...
     def size(self, fd: int) -> int: ...
     def rename(self, source: str, target: str) -> None: ...
+    def link(self, source: str, target: str) -> None: ...
     def unlink(self, path: str) -> None: ...
     def mkdir(self, path: str, mode: int = 0o700) -> None: ...
     def listdir(self, path: str) -> list[str]: ...
     def exists(self, path: str) -> bool: ...
+    def identity(self, file: int | str) -> tuple[int, int]: ...
     def drop_cache(self, fd: int) -> None: ...
     def lock(self, fd: int, *, exclusive: bool = True, wait: bool = True) -> None: ...
     def unlock(self, fd: int) -> None: ...
@@ -46,7 +51,14 @@ class Io(Protocol):
 
 
 class SystemIo:
-    """The real file system."""
+    """The real file system.
+
+    Attributes:
+        lock_wait_s: how long `lock` waits. Others hold it for the time of a write, so that whoever
+            holds it for longer was stopped, or hangs.
+    """
+
+    lock_wait_s = 30.0
 
     def open(self, path: str, flags: int, mode: int = 0o600) -> int:
         return os.open(path, flags | os.O_CLOEXEC, mode)
@@ -82,6 +94,10 @@ class SystemIo:
     def rename(self, source: str, target: str) -> None:
         os.rename(source, target)
 
+    def link(self, source: str, target: str) -> None:
+        """Give a file a second name; unlike rename, refuse when that name is taken."""
+        os.link(source, target)
+
     def unlink(self, path: str) -> None:
         os.unlink(path)
 
@@ -94,15 +110,31 @@ class SystemIo:
     def exists(self, path: str) -> bool:
         return os.path.exists(path)
 
+    def identity(self, file: int | str) -> tuple[int, int]:
+        """Device and inode of an open file, or of what a path names: equal for one and the same file."""
+        found = os.stat(file)
+        return found.st_dev, found.st_ino
+
     def drop_cache(self, fd: int) -> None:
         """Ask the kernel to forget clean pages, so that the next read shows what the disk has."""
         if hasattr(os, "posix_fadvise"):
             os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
 
     def lock(self, fd: int, *, exclusive: bool = True, wait: bool = True) -> None:
-        """flock, not lockf: POSIX locks vanish when any descriptor of the file is closed."""
+        """flock, not lockf: POSIX locks vanish when any descriptor of the file is closed.
+
+        Raises BlockingIOError while others hold it: at once, or with `wait` after `lock_wait_s`. The
+        kernel's own waiting has no limit, and a stopped process holds a lock for ever.
+        """
         kind = fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH
-        fcntl.flock(fd, kind if wait else kind | fcntl.LOCK_NB)
+        end = time.monotonic() + self.lock_wait_s if wait else 0.0
+        while True:
+            try:
+                return fcntl.flock(fd, kind | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if time.monotonic() >= end:
+                    raise
+            time.sleep(LOCK_POLL_S)
 
     def unlock(self, fd: int) -> None:
         fcntl.flock(fd, fcntl.LOCK_UN)
@@ -148,3 +180,12 @@ def read_at(io: Io, fd: int, length: int, offset: int) -> bytes:
             break
         data += more
     return data
+
+
+def read_all(io: Io, path: str) -> bytes:
+    """Return a small file whole. Raises OSError."""
+    fd = io.open(path, os.O_RDONLY)
+    try:
+        return read_at(io, fd, io.size(fd), 0)
+    finally:
+        io.close(fd)

@@ -27,7 +27,7 @@ def keep_lines(site: Site, name: str, lines: Iterable[str]) -> str:
 def keep_file(site: Site, path: str) -> str:
     """Give a file of the segments a second name here; the first may then be replaced. Return the new one."""
     kept = _free(site, f"{os.path.basename(path)}.damaged")
-    os.link(path, kept)
+    site.io.link(path, str(kept))
     sync_directory(site.io, str(kept.parent))
     return str(kept)
 
@@ -37,6 +37,6 @@ def _free(site: Site, name: str) -> Path:
     directory = site.directory.quarantine
     make_directory(site.io, str(directory))
     number = 1
-    while (path := directory / f"{name}-{number}").exists():
+    while site.io.exists(str(path := directory / f"{name}-{number}")):
         number += 1
     return path

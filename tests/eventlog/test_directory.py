@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import errno
+import itertools
 import os
 import stat
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from random import Random
 
 import pytest
 
 from eventlog.directory import FORMAT, NAME, DataDirectory
 from eventlog.errors import AgentlogError, BadInput, CopiesDisagree, Damaged, FormatTooNew
 from eventlog.io import SystemIo
+from tests.support.lossy_io import LossyIo, PowerCut
 
 LOG = uuid.UUID("11111111-1111-4111-8111-111111111111")
 OTHER = uuid.UUID("22222222-2222-4222-8222-222222222222")
@@ -99,6 +102,32 @@ def test_of_several_that_make_it_at_once_one_counts(tmp_path: Path):
         ids = {made.id for made in pool.map(lambda _: opened(tmp_path / "d"), range(8))}
     assert len(ids) == 1
     assert list(contents(tmp_path / "d")) == [NAME]
+
+
+def test_a_power_cut_takes_no_directory_that_was_made():
+    """The names above it are synced as well: acknowledged events would go with one of them."""
+    for seed in range(30):
+        io = LossyIo(Random(seed))
+        made = DataDirectory(Path("/deep/down/data"), io)
+        made.belongs_to(LOG)
+        again = DataDirectory(Path("/deep/down/data"), io.crash())
+        assert (again.id, again.log_id) == (made.id, LOG)
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_a_power_cut_while_it_is_made_leaves_one_that_can_be_made(seed: int):
+    for number in itertools.count(1):
+        io = LossyIo(Random(f"{number} {seed}"))
+        io.cut_after = number
+        try:
+            DataDirectory(Path("/deep/data"), io).belongs_to(LOG)
+        except PowerCut:
+            after = io.crash()
+            DataDirectory(Path("/deep/data"), after).belongs_to(LOG)
+            assert DataDirectory(Path("/deep/data"), after.crash()).log_id == LOG
+        else:
+            break
+    assert number > 10, "every call was cut"
 
 
 class FullDisk(SystemIo):

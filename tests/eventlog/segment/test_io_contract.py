@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -82,6 +83,20 @@ def test_a_rename_replaces_and_keeps_the_open_file(place: tuple[Io, str]) -> Non
     assert io.pread(io.open(f"{directory}/a", os.O_RDONLY), 9, 0) == b"newer"
 
 
+def test_a_second_name_is_the_same_file_and_no_name_is_taken_twice(place: tuple[Io, str]) -> None:
+    """Who is second to make a data directory must not replace what the first one made."""
+    io, directory = place
+    fd = io.open(f"{directory}/a", CREATE)
+    io.link(f"{directory}/a", f"{directory}/b")
+    io.pwrite(fd, b"x", 0)
+    assert io.identity(f"{directory}/b") == io.identity(fd)
+    io.unlink(f"{directory}/a")
+    assert io.pread(io.open(f"{directory}/b", os.O_RDONLY), 9, 0) == b"x"
+    io.open(f"{directory}/c", CREATE)
+    with pytest.raises(FileExistsError):
+        io.link(f"{directory}/b", f"{directory}/c")
+
+
 def test_names_appear_and_disappear(place: tuple[Io, str]) -> None:
     """Files and directories, and syncing a directory."""
     io, directory = place
@@ -156,3 +171,46 @@ def test_a_crash_loses_only_what_was_not_synced() -> None:
     contents = {content for content, _ in seen}
     assert {b"synced", b"synced+later"} < contents, "also torn ones"
     assert {there for _, there in seen} == {True, False}
+
+
+def test_a_failed_sync_loses_data_that_only_the_cache_shows() -> None:
+    """As Linux does it: the next sync succeeds, and reads show what is not on disk."""
+    seen = set()
+    for seed in range(20):
+        io = LossyIo(Random(seed))
+        fd = io.open("/a", CREATE)
+        other = io.open("/a", os.O_RDONLY)
+        io.fsync(io.open("/", os.O_RDONLY | os.O_DIRECTORY))
+        io.pwrite(fd, b"told", 0)
+        io.failures["fdatasync"] = errno.EIO
+        with pytest.raises(OSError, match="Input/output"):
+            io.fdatasync(fd)
+        io.failures.clear()
+        io.fdatasync(fd)
+        assert io.pread(fd, 9, 0) == b"told"
+        with pytest.raises(OSError, match="Input/output"):
+            io.fdatasync(other)  # each descriptor that was open hears of it, once
+        io.fdatasync(other)
+        io.drop_cache(fd)
+        kept = io.pread(fd, 9, 0)
+        after = io.crash()
+        assert after.pread(after.open("/a", os.O_RDONLY), 9, 0) == kept
+        seen.add(kept)
+    assert {b"", b"told"} <= seen
+
+
+def test_a_killed_process_leaves_its_files_unsynced_and_its_locks_free() -> None:
+    """The next process sees everything; a power cut still takes what was not synced."""
+    io = LossyIo(Random(1))
+    fd = io.open("/a", CREATE)
+    io.fsync(io.open("/", os.O_RDONLY | os.O_DIRECTORY))
+    io.pwrite(fd, b"seen", 0)
+    io.lock(fd)
+    following = io.killed()
+    with pytest.raises(PowerCut):
+        io.size(fd)
+    again = following.open("/a", CREATE)
+    following.lock(again, wait=False)
+    assert following.pread(again, 9, 0) == b"seen"
+    contents = {following.machine.root.after_crash(Random(seed)).contents() for seed in range(30)}
+    assert (("a", b""),) in contents
