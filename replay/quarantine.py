@@ -32,6 +32,15 @@ def keep_file(site: Site, path: str) -> str:
     return str(kept)
 
 
+def put_away(site: Site, path: str) -> str:
+    """Move a file, or whatever has its name, from the segments to here. Return where it is now."""
+    kept = str(_free(site, f"{os.path.basename(path)}.damaged"))
+    site.io.rename(path, kept)
+    sync_directory(site.io, os.path.dirname(kept))
+    sync_directory(site.io, os.path.dirname(path))
+    return kept
+
+
 def _free(site: Site, name: str) -> Path:
     """Return a path that nobody has yet."""
     directory = site.directory.quarantine

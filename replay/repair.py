@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from eventlog.errors import BadInput, CopiesDisagree, Damaged
+from eventlog.io import Io
 from eventlog.postgres.connect import Target, connect
 from eventlog.projection import InlineProjection
 from eventlog.settings import Settings
@@ -34,6 +35,7 @@ async def repair(
     settings: Settings | None = None,
     progress: Progress | None = None,
     dry_run: bool = False,
+    io: Io | None = None,
 ) -> RepairReport:
     """Repair a store that nobody has open.
 
@@ -46,7 +48,7 @@ async def repair(
         BadInput: there is no data directory, or the schema holds no log (restore it).
         LogUnavailable: Postgres is away.
     """
-    site = open_site(data, postgres, projections, views_sql, settings)
+    site = open_site(data, postgres, projections, views_sql, settings, io)
     tell = progress or no_progress
     try:
         examination, found = await look(site, postgres, None, True, tell)

@@ -22,7 +22,7 @@ from eventlog.segment.opening import open_checked
 from eventlog.segment.scanner import Place, Window, block_header
 from eventlog.segment.verify import Finding as SegmentFinding
 from replay.examine import Examination, verify_site
-from replay.quarantine import keep_file
+from replay.quarantine import keep_file, put_away
 from replay.report import Progress, no_progress
 from replay.restore import copy_missing, forget_witness
 from replay.site import Site
@@ -61,8 +61,10 @@ class SegmentRepair:
         if begin is not None:
             self.rewritten_from = begin
             await forget_witness(self._site.directory, self._site.reads, begin - 1)
+        if begin is not None or any(finding.where.endswith("/HEAD") for finding in findings):
             await asyncio.to_thread(self._set_aside, begin)
-        await copy_missing(self._site.directory, self._site.reads, self._site.settings, self._until, tell)
+        site = self._site
+        await copy_missing(site.directory, site.reads, site.settings, site.io, self._until, tell)
 
     def _first_bad_position(self, findings: Sequence[SegmentFinding]) -> int | None:
         """Return where writing anew must begin: with the first file that is wrong or missing."""
@@ -124,19 +126,18 @@ class SegmentRepair:
             lines += [stored.line for stored in page]
         return b"".join(lines)
 
-    def _set_aside(self, begin: int) -> None:
-        """Move segments from a position on, and the durable mark, to quarantine/: the newest first, so
+    def _set_aside(self, begin: int | None) -> None:
+        """Move the durable mark, and segments from a position on, to quarantine/: the newest first, so
         that a crash leaves a beginning of the log without a hole."""
         site, files = self._site, self._site.segments
         if not site.io.exists(files.path):
             return
         mark = os.path.join(files.path, "HEAD")
         with _lock(files):
-            paths = [files.segment_path(base) for base in reversed(files.bases()) if base >= begin]
+            bases = [] if begin is None else [base for base in reversed(files.bases()) if base >= begin]
+            paths = map(files.segment_path, bases)
             for path in [*([mark] if site.io.exists(mark) else []), *paths]:
-                self.kept.append(keep_file(site, path))
-                site.io.unlink(path)
-                sync_directory(site.io, files.path)
+                self.kept.append(put_away(site, path))
 
 
 def _within(position: int, ranges: Sequence[tuple[int, int | None]]) -> bool:

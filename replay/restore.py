@@ -19,7 +19,7 @@ from eventlog.command import key_note
 from eventlog.directory import DataDirectory
 from eventlog.envelope import CHAIN_START, Event, StreamId, decode_lines, unplaced
 from eventlog.errors import BadInput, Damaged
-from eventlog.io import SystemIo
+from eventlog.io import Io, SystemIo
 from eventlog.mirror import Mirror
 from eventlog.postgres.connect import Target, connect
 from eventlog.postgres.migrate import migrate
@@ -50,6 +50,7 @@ async def restore_postgres(
     views_sql: Sequence[str] = (VIEWS_SQL,),
     settings: Settings | None = None,
     progress: Progress | None = None,
+    io: Io | None = None,
 ) -> RestoreReport:
     """Fill an empty schema (made when missing) from the segments, in one transaction.
 
@@ -62,7 +63,7 @@ async def restore_postgres(
         BadInput: the schema holds events, or there is no data directory.
         Damaged: the segments are; nothing was restored.
     """
-    site = open_site(data, postgres, projections, views_sql, settings)
+    site = open_site(data, postgres, projections, views_sql, settings, io)
     tell, started = progress or no_progress, site.clock.monotonic()
     await site.reads.close()
     if site.log_id is None:
@@ -100,7 +101,7 @@ async def restore_postgres(
 
 def _cut_torn_tail(site: Site) -> None:
     """Cut bytes that nobody was promised, as opening the log does; refuse what is damaged."""
-    open_segments(site.directory, site.settings).close()
+    open_segments(site.directory, site.settings, site.io).close()
 
 
 class _Restore:
@@ -168,7 +169,12 @@ class _Restore:
 
 
 async def restore_segments(
-    data: Path, postgres: Target, *, settings: Settings | None = None, progress: Progress | None = None
+    data: Path,
+    postgres: Target,
+    *,
+    settings: Settings | None = None,
+    progress: Progress | None = None,
+    io: Io | None = None,
 ) -> RestoreReport:
     """Write the segments of an empty data directory from Postgres.
 
@@ -181,7 +187,7 @@ async def restore_segments(
         CopiesDisagree: the directory belongs to another log.
         Damaged: Postgres is; what stands before that was written.
     """
-    io, clock, settings = SystemIo(), SystemClock(), settings or Settings()
+    io, clock, settings = io or SystemIo(), SystemClock(), settings or Settings()
     tell, started = progress or no_progress, clock.monotonic()
     directory = DataDirectory(data, io)
     if any(directory.segments.glob("*.ndjson.zst")):
@@ -194,7 +200,7 @@ async def restore_segments(
         head = await reads.head()
         directory.belongs_to(head["log_id"])
         await forget_witness(directory, reads, 0)
-        await copy_missing(directory, reads, settings, head["position"], tell)
+        await copy_missing(directory, reads, settings, io, head["position"], tell)
     finally:
         await reads.close()
     return RestoreReport(events=head["position"], seconds=clock.monotonic() - started)
@@ -207,25 +213,25 @@ async def forget_witness(directory: DataDirectory, reads: Reads, position: int) 
 
 
 async def copy_missing(
-    directory: DataDirectory, reads: Reads, settings: Settings, until: int, tell: Progress
+    directory: DataDirectory, reads: Reads, settings: Settings, io: Io, until: int, tell: Progress
 ) -> None:
     """Append to the segments what they lack up to a position, from Postgres, checked and synced."""
     epoch = (await reads.head())["epoch"]
-    mirror = await asyncio.to_thread(Mirror, lambda: open_segments(directory, settings, epoch), reads)
+    mirror = await asyncio.to_thread(Mirror, lambda: open_segments(directory, settings, io, epoch), reads)
     try:
         await mirror.catch_up(until, lambda position: tell("restore", position, until))
     finally:
         await mirror.close()
 
 
-def open_segments(directory: DataDirectory, settings: Settings, epoch: int = 0) -> SegmentStore:
+def open_segments(directory: DataDirectory, settings: Settings, io: Io, epoch: int = 0) -> SegmentStore:
     """Open the segments of a directory that belongs to a log; `epoch` goes into what is written."""
     log_id = directory.log_id
     assert log_id is not None
     return SegmentStore.open(
         str(directory.segments),
         log_id=log_id,
-        io=SystemIo(),
+        io=io,
         clock=SystemClock(),
         settings=settings,
         epoch=epoch,

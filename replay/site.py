@@ -77,6 +77,7 @@ def open_site(
     projections: Sequence[InlineProjection],
     views_sql: Sequence[str],
     settings: Settings | None,
+    io: Io | None = None,
 ) -> Site:
     """Open the parts of a closed store. Close `reads` afterwards.
 
@@ -88,7 +89,7 @@ def open_site(
         raise BadInput(
             f"{data} is no data directory: it has no {NAME}", hint="give the one the log was opened with"
         )
-    io, settings = SystemIo(), settings or Settings()
+    io, settings = io or SystemIo(), settings or Settings()
     directory = DataDirectory(data, io)
     patient = msgspec.structs.replace(settings, command_timeout_s=COMMAND_TIMEOUT_S)
     return Site(

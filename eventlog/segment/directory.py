@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from eventlog.errors import CopiesDisagree, Damaged
-from eventlog.io import Io, make_directory, sync_directory, write_all
+from eventlog.io import Io, make_directory, read_at, sync_directory, write_all
 from eventlog.segment.format import MARK_BYTES, MARK_SLOTS, Invalid, Mark, decode_mark, encode_mark
 
 SUFFIX = ".ndjson.zst"
@@ -116,10 +116,10 @@ class SegmentDirectory:
         if not self._io.exists(path):
             return None
         marks, spoilt = self._slots(path)
-        if not marks and spoilt == len(MARK_SLOTS):
+        if not marks and len(spoilt) == len(MARK_SLOTS):
             raise Damaged(
                 f"{path} holds no readable durable mark",
-                hint="verify the segments against Postgres, then remove this file",
+                hint="run `agentlog repair`, which puts it aside",
                 first_position=1,
                 last_position=None,
                 where=path,
@@ -136,14 +136,19 @@ class SegmentDirectory:
         return newest
 
     def write_mark(self, mark: Mark) -> None:
-        """Write and sync the durable mark into the older slot, unless a newer one stands. Needs the lock."""
+        """Write and sync the durable mark into a spoilt slot or the older one. Needs the lock.
+
+        Nothing is written when a mark as new stands there and no slot is spoilt.
+        """
         path = os.path.join(self.path, "HEAD")
         is_new = not self._io.exists(path)
-        marks = {} if is_new else self._slots(path)[0]
-        if any(known.position >= mark.position for known in marks.values()):
-            return
-        newest = max(marks, key=lambda slot: marks[slot].position, default=MARK_SLOTS[1])
-        target = MARK_SLOTS[1] if newest == MARK_SLOTS[0] else MARK_SLOTS[0]
+        marks, spoilt = ({}, []) if is_new else self._slots(path)
+        newest = max(marks, key=lambda slot: marks[slot].position, default=None)
+        if newest is not None and marks[newest].position >= mark.position:
+            if not spoilt:
+                return
+            mark = marks[newest]
+        target = next(slot for slot in (*spoilt, *MARK_SLOTS) if slot != newest)
         fd = self._io.open(path, os.O_RDWR | os.O_CREAT)
         try:
             write_all(self._io, fd, encode_mark(mark), target)
@@ -153,17 +158,22 @@ class SegmentDirectory:
         if is_new:
             sync_directory(self._io, self.path)
 
-    def _slots(self, path: str) -> tuple[dict[int, Mark], int]:
-        """Return the readable marks by slot offset, and how many slots are spoilt."""
+    def spoilt_slots(self) -> list[int]:
+        """Return the offsets of the slots of HEAD that do not read. Raises OSError."""
+        path = os.path.join(self.path, "HEAD")
+        return self._slots(path)[1] if self._io.exists(path) else []
+
+    def _slots(self, path: str) -> tuple[dict[int, Mark], list[int]]:
+        """Return the readable marks by slot offset, and the offsets of the slots that are spoilt."""
         marks: dict[int, Mark] = {}
-        spoilt = 0
+        spoilt = []
         fd = self._io.open(path, os.O_RDONLY)
         try:
             for slot in MARK_SLOTS:
                 try:
-                    mark = decode_mark(self._io.pread(fd, MARK_BYTES, slot))
+                    mark = decode_mark(read_at(self._io, fd, MARK_BYTES, slot))
                 except Invalid:
-                    spoilt += 1
+                    spoilt.append(slot)
                     continue
                 if mark is not None:
                     marks[slot] = mark

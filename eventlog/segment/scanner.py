@@ -302,8 +302,8 @@ def check_end(window: Window, offset: int) -> None:
 def later_frames(window: Window, salt: bytes, after: int) -> Iterator[BlockHeader | Seal]:
     """Yield every valid block header and seal beyond offset `after`, whatever lies between.
 
-    They are looked for in TAIL_BYTES_MAX bytes. Found by the salt, which is random and in each of them; a copy of one inside of a payload
-    would have another offset than its own.
+    They are looked for in TAIL_BYTES_MAX bytes, and found by the salt, which is random and in each of
+    them; a copy of one inside of a payload would have another offset than its own.
     """
     base, keep = after + 1, SALT_OFFSET + len(salt) - 1
     while base <= after + TAIL_BYTES_MAX and len(data := window.read(base, READ_AHEAD_BYTES)) > keep:

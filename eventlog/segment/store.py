@@ -96,6 +96,7 @@ class SegmentStore:
             store._files.make()
             with store._files.locked():
                 store._tail.recover((Witness("Postgres", durable_witness),))
+                store._mend_mark()
         except OSError as error:
             store._release()
             raise MirrorUnavailable(
@@ -205,6 +206,16 @@ class SegmentStore:
         if durable.position:
             with self._files.locked():
                 self._files.write_mark(Mark(self._log_id, durable.position, durable.chain))
+
+    def _mend_mark(self) -> None:
+        """Write a slot of the durable mark anew that does not read: a crash leaves one, or damage does."""
+        try:
+            if self._files.spoilt_slots():
+                _logger.warning("a slot of the durable mark in %s did not read; written anew", self.directory)
+                durable = self._tail.durable
+                self._files.write_mark(Mark(self._log_id, durable.position, durable.chain))
+        except OSError as error:
+            _logger.warning("the durable mark in %s was not written anew: %s", self.directory, error)
 
     def close(self) -> None:
         """Sync, write the durable mark, let go of the files. Closing twice is fine.

@@ -83,7 +83,7 @@ def verify_segments(
         yield from segment.findings(end, sys.maxsize if promised is None else promised, progress)
         end = segment.end
         last_seen = max(last_seen, segment.last_position)
-    yield from _mark_findings(directory, log_id, last_seen)
+    yield from _mark_findings(directory, log_id, last_seen, is_open=promised is not None)
 
 
 class _Segment:
@@ -235,12 +235,19 @@ def _resume(window: Window, salt: bytes, place: Place, block: BlockHeader | None
     return None
 
 
-def _mark_findings(directory: SegmentDirectory, log_id: uuid.UUID, last_seen: int) -> Iterator[Finding]:
+def _mark_findings(
+    directory: SegmentDirectory, log_id: uuid.UUID, last_seen: int, *, is_open: bool
+) -> Iterator[Finding]:
+    path = os.path.join(directory.path, "HEAD")
     try:
         mark = directory.read_mark(log_id)
-    except Damaged as error:
-        yield Finding(1, None, error.where, 0, str(error))
+        # Of an open store one slot may be in the middle of being written.
+        spoilt = [] if is_open else directory.spoilt_slots()
+    except (Damaged, OSError) as error:
+        yield Finding(1, None, path, 0, str(error))
         return
+    for slot in spoilt:  # no event is lost, only a witness; opening the log writes it again
+        yield Finding(last_seen + 1, last_seen, path, slot, "a slot of the durable mark does not read")
     if mark is not None and mark.position > last_seen:
         problem = f"the durable mark says {mark.position}, the segments end at {last_seen}"
         yield Finding(last_seen + 1, mark.position, directory.path, 0, problem)
