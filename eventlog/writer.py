@@ -252,7 +252,7 @@ class Writer:
             elif len(commands) > 1:
                 self._one_by_one(commands)
             else:
-                refuse(commands[0], translate(error))
+                self._fail(commands, translate(error))
         return None
 
     def _begin_epoch(self, commands: Sequence[Pending], epoch: int) -> None:

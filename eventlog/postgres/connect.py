@@ -45,6 +45,8 @@ _MISSING = (
     asyncpg.UndefinedFunctionError,
     asyncpg.UndefinedColumnError,
 )
+# The server has no room for it (53…: disk, memory) or its disk fails: rolled back; to no avail until mended.
+_EXHAUSTED = (asyncpg.InsufficientResourcesError, asyncpg.PostgresIOError)
 # The server rolled back and says so; the same call may succeed now.
 _ROLLED_BACK = (
     asyncpg.DeadlockDetectedError,
@@ -160,5 +162,10 @@ def translate(error: Exception) -> Exception:
         return SchemaMismatch(
             f"the database schema is not what this release needs: {error.args[0]}",
             hint="run `agentlog schema verify`, then `agentlog schema migrate`",
+        )
+    if isinstance(error, _EXHAUSTED):
+        return LogUnavailable(
+            f"Postgres cannot append: {type(error).__name__}: {error.args[0]}",
+            hint="nothing was appended; free disk space or memory on its server, then append again",
         )
     return error

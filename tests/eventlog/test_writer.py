@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import asyncpg
 import msgspec
 import pytest
 
 from eventlog.batch import FoldFailed
 from eventlog.command import Command
 from eventlog.envelope import StreamId
-from eventlog.errors import BadInput, Closed, Conflict
+from eventlog.errors import BadInput, Closed, Conflict, LogUnavailable
 from eventlog.log import Log
 from tests.eventlog.conftest import OpenLog
 from tests.support.builders import (
@@ -150,6 +151,27 @@ async def test_a_command_postgres_refuses_fails_alone_and_order_is_kept(log: Log
     events = await assert_whole(log)
     assert [event.value["text"] for event in events if event.stream_id == B] == ["2", "3"]
     assert [event.value["text"] for event in events if event.stream_id == A] == ["1", "4"]
+
+
+async def test_a_full_disk_of_postgres_is_log_unavailable_until_there_is_space(
+    log: Log, admin: asyncpg.Connection
+):
+    """Not the driver's own error, which no caller knows."""
+    await log.append(saying(A, "before"))
+    schema = log.settings.schema
+    await admin.execute(
+        f"""CREATE FUNCTION {schema}.full_disk() RETURNS trigger LANGUAGE plpgsql AS
+            $$ BEGIN RAISE EXCEPTION 'could not extend file: No space left on device'
+               USING ERRCODE = 'disk_full'; END $$;
+            CREATE TRIGGER full_disk BEFORE INSERT ON {schema}.events
+            FOR EACH ROW EXECUTE FUNCTION {schema}.full_disk()"""
+    )
+    for found in await verdicts(log, saying(A, "lost"), saying(B), saying(C)):
+        assert isinstance(found, LogUnavailable)
+        assert "No space left on device; nothing was appended; free disk space" in str(found)
+    await admin.execute(f"DROP TRIGGER full_disk ON {schema}.events")
+    await log.append(saying(A, "after"))
+    assert [event.value["text"] for event in await assert_whole(log)] == ["before", "after"]
 
 
 async def test_a_full_queue_pushes_back_and_everything_gets_through(opened: OpenLog):

@@ -257,6 +257,8 @@ def test_refusals_of_our_own_functions_have_errors_of_their_own():
     assert isinstance(translate(postgres_error("AL002", "epoch 2")), ProjectionMismatch)
     for missing in ("3F000", "42P01", "42883", "42703"):
         assert isinstance(translate(postgres_error(missing, "gone")), SchemaMismatch)
+    for exhausted in ("53100", "53200", "53400", "58030"):
+        assert isinstance(translate(postgres_error(exhausted, "No space left")), LogUnavailable)
     other = postgres_error("23505")
     assert translate(other) is other
     assert translate(error := ValueError()) is error
