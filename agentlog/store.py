@@ -100,8 +100,11 @@ class Store:
     async def close(self) -> None:
         """Append what was submitted, sync, let go of Postgres and of the files. Safe to call twice.
 
-        A caller that is cancelled meanwhile does not stop it.
+        A caller that is cancelled meanwhile does not stop it. Raises Closed in a forked child and in
+        another event loop than the store's own.
         """
+        if self._closed is None or not self._closed.done():
+            self._scope.log.home.check()
         if self._closed is None:
             self._closed = asyncio.create_task(self._closing.aclose(), name="agentlog-store-close")
         await asyncio.shield(self._closed)

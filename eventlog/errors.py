@@ -17,7 +17,7 @@
     ├── SchemaMismatch          the database schema is missing, foreign, older or altered
     ├── ProjectionMismatch      this process folds other projections than the store was made with
     ├── EmbeddedPostgresError   the bundled server cannot be started, with its own words
-    └── Closed                  the store was closed, or the process forked
+    └── Closed                  the store was closed, or opened before a fork or in another event loop
 
 Each message says what is, what was expected, and what to do; the values are attributes.
 """
@@ -165,4 +165,4 @@ class EmbeddedPostgresError(AgentlogError):
 
 
 class Closed(AgentlogError):
-    """The store was closed, or was opened before a fork; open it again in this process."""
+    """The store was closed, or was opened before a fork or in another event loop; open it again here."""

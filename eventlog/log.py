@@ -19,6 +19,7 @@ from eventlog.command import Command, Head, Receipt
 from eventlog.directory import DataDirectory
 from eventlog.envelope import Event, StreamId, us_to_time
 from eventlog.errors import BadInput, CopiesDisagree
+from eventlog.home import Home
 from eventlog.io import Io, SystemIo
 from eventlog.mirror import Mirror
 from eventlog.notify import Notifier
@@ -55,6 +56,7 @@ class Log:
         projections: the inline projections, in table order.
         views_sql: what makes the views on their tables.
         reads: read access to Postgres (`await reads.fetch(sql, …)`).
+        home: the process and the event loop it can be used in.
     """
 
     def __init__(
@@ -73,6 +75,7 @@ class Log:
         self.reads = parts.reads
         self.directory = parts.directory
         self._parts = parts
+        self.home = Home()
         self._closing: asyncio.Task[None] | None = None
         # Where a projection's state stands among those of its stream kind.
         self._places = {
@@ -141,7 +144,7 @@ class Log:
                 the same event ids or idempotency key.
             NotMirrored: Postgres has it, the local segment does not; do not append again.
             MirrorUnavailable: the local disk refuses writes; nothing was appended.
-            Closed: the log was closed.
+            Closed: the log was closed, or opened before a fork or in another event loop.
         """
         return await self._parts.writer.submit(command)
 
@@ -219,7 +222,10 @@ class Log:
         """Append what was submitted, sync, and let everything go. Safe to call twice.
 
         A caller that is cancelled meanwhile does not stop it: half closed, appends would wait for ever.
+        Raises Closed in a forked child and in another event loop than the log's own.
         """
+        if self._closing is None or not self._closing.done():
+            self.home.check()
         if self._closing is None:
             self._closing = asyncio.create_task(self._close(), name="agentlog-close")
         await asyncio.shield(self._closing)

@@ -20,7 +20,7 @@ from eventlog.clock import Clock
 from eventlog.command import Command, Receipt, with_key_note
 from eventlog.envelope import StreamId
 from eventlog.errors import Closed, LogUnavailable
-from eventlog.forks import forks
+from eventlog.home import Home
 from eventlog.outcome import Outcomes, conflict
 from eventlog.postgres.append import Appended, Appender
 from eventlog.postgres.connect import OTHER_WRITER_SET, disconnect, is_broken, is_rolled_back, translate
@@ -66,7 +66,7 @@ class Writer:
         self._again: list[Pending] = []  # refused or deferred; they go before `_waiting`
         self._working = False
         self._tick = 0
-        self._forks = forks()
+        self._home = Home()
         self._closing = False
         self._arrived = asyncio.Event()
         self._taken = asyncio.Event()
@@ -95,8 +95,9 @@ class Writer:
         return await future
 
     def _check_open(self) -> None:
-        if self._closing or forks() != self._forks:
-            raise Closed("the log was closed, or opened before a fork", hint="open it in this process")
+        self._home.check()
+        if self._closing:
+            raise Closed("the log was closed", hint="open it again")
 
     def known(self, stream: StreamId) -> StreamState | None:
         """The stream as this process last knew it; others may have appended since."""

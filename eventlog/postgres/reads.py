@@ -27,8 +27,8 @@ from eventlog.envelope import (
     encode_line,
     us_to_time,
 )
-from eventlog.errors import Closed, LogUnavailable
-from eventlog.forks import forks
+from eventlog.errors import LogUnavailable
+from eventlog.home import Home
 from eventlog.postgres.connect import Target, connect, disconnect, is_broken, unavailable
 from eventlog.postgres.sql import Statements
 from eventlog.projection import InlineProjection
@@ -82,7 +82,7 @@ class Reads:
         self.statements = Statements(settings.schema)
         self._idle: list[asyncpg.Connection] = []
         self._slots = asyncio.Semaphore(settings.read_connections_max)
-        self._forks = forks()
+        self._home = Home()
         self._decompress = zstandard.ZstdDecompressor().decompress
 
     def sql(self, text: str) -> str:
@@ -93,10 +93,10 @@ class Reads:
     async def connection(self) -> AsyncIterator[asyncpg.Connection]:
         """Lend a connection; a broken one is dropped and its error becomes LogUnavailable.
 
-        Raises Closed in a forked child: it would write into its parent's connections.
+        Raises Closed in a forked child, which would write into its parent's connections, and in
+        another event loop.
         """
-        if self._forks != forks():
-            raise Closed("the process forked after the log was opened", hint="open the store again")
+        self._home.check()
         async with self._slots:
             while self._idle and self._idle[-1].is_closed():
                 self._idle.pop()

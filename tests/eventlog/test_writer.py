@@ -293,7 +293,7 @@ async def test_after_closing_an_append_is_refused(opened: OpenLog):
     log = await opened()
     await log.close()
     await log.close()
-    with pytest.raises(Closed, match="open it in this process"):
+    with pytest.raises(Closed, match="closed; open it again"):
         await log.append(saying(A))
 
 
