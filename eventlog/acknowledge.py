@@ -100,7 +100,6 @@ class Acknowledger:
                 return
             now = self._clock.monotonic()
             if now - self._healed_at >= HEAL_INTERVAL_S:
-                self._healed_at = now
                 try:
                     await self.mirror.reopen()
                     await self.mirror.catch_up(head_position)
@@ -109,6 +108,9 @@ class Acknowledger:
                 else:
                     self.trouble = None
                     return
+                finally:
+                    # From its end: it may have waited, and those behind it are not to wait as long.
+                    self._healed_at = self._clock.monotonic()
         raise MirrorUnavailable(
             f"the local segments cannot be written: {self.trouble}",
             hint="nothing was appended; free disk space or check the disk, then append again",

@@ -48,8 +48,9 @@ class Mirror:
     def write_now(self, block: Block) -> bool:
         """Write and sync one block in this thread. False: it does not fit on, use `write`."""
         try:
-            self.store.append([block])
-        except NotContiguous:
+            # In the event loop's thread: another process that writes here is not waited for.
+            self.store.append([block], wait=False)
+        except (NotContiguous, BlockingIOError):
             return False
         self.store.sync()
         return True

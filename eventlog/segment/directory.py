@@ -11,14 +11,16 @@ What the files hold is not read here, HEAD excepted.
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import threading
 import uuid
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from eventlog.errors import CopiesDisagree, Damaged
+from eventlog.errors import CopiesDisagree, Damaged, MirrorUnavailable
 from eventlog.io import Io, make_directory, read_at, sync_directory, write_all
 from eventlog.segment.format import MARK_BYTES, MARK_SLOTS, Invalid, Mark, decode_mark, encode_mark
 
@@ -26,6 +28,7 @@ SUFFIX = ".ndjson.zst"
 NEW_SUFFIX = ".new"
 _NAME = re.compile(r"([0-9]{20})\.ndjson\.zst\Z")
 _COPY_BYTES = 1024 * 1024
+_NO_LOCKS = frozenset({errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS})
 
 
 def segment_name(base_position: int) -> str:
@@ -47,6 +50,7 @@ class SegmentDirectory:
         # flock is held by the descriptor, so threads of one store need a lock of their own.
         self._threads = threading.RLock()
         self._depth = 0
+        _open.add(self)
 
     def make(self) -> None:
         """Create the directory when it is missing, durably, and open the lock file."""
@@ -54,16 +58,27 @@ class SegmentDirectory:
         self._lock_fd = self._io.open(os.path.join(self.path, "LOCK"), os.O_RDWR | os.O_CREAT)
 
     def close(self) -> None:
+        _open.discard(self)
+        self._drop_lock_file()
+
+    def _drop_lock_file(self) -> None:
         if self._lock_fd >= 0:
             self._io.close(self._lock_fd)
             self._lock_fd = -1
 
     @contextmanager
-    def locked(self) -> Iterator[None]:
-        """Hold the right to write in this directory; nests within one thread."""
-        with self._threads:
+    def locked(self, *, wait: bool = True) -> Iterator[None]:
+        """Hold the right to write in this directory; nests within one thread.
+
+        Raises:
+            BlockingIOError: others hold it, and nobody wants to `wait`.
+            MirrorUnavailable: they do not let go, or the directory is not what it was.
+        """
+        if not self._threads.acquire(blocking=wait):
+            raise BlockingIOError(errno.EWOULDBLOCK, "another thread writes here")
+        try:
             if self._depth == 0:
-                self._io.lock(self._lock_fd)
+                self._take_lock(wait)
             self._depth += 1
             try:
                 yield
@@ -71,6 +86,42 @@ class SegmentDirectory:
                 self._depth -= 1
                 if self._depth == 0:
                     self._io.unlock(self._lock_fd)
+        finally:
+            self._threads.release()
+
+    def _take_lock(self, wait: bool) -> None:
+        path = os.path.join(self.path, "LOCK")
+        try:
+            self._io.lock(self._lock_fd, wait=wait)
+        except BlockingIOError:
+            if not wait:
+                raise
+            raise MirrorUnavailable(
+                f"another process holds {path} and does not let go",
+                hint="it was stopped, or hangs: see who has that file open, let it go on or end it",
+            ) from None
+        except OSError as error:
+            if error.errno not in _NO_LOCKS:
+                raise
+            raise MirrorUnavailable(
+                f"the file system of {self.path} has no flock: {error.strerror}",
+                hint="put the data directory on a local disk",
+            ) from error
+        # Invariant: who may write holds the lock that others find. In a directory that was moved,
+        # deleted or made anew this one guards nothing, and what it guarded is not found any more.
+        if not self.is_at(self._lock_fd, path):
+            self._io.unlock(self._lock_fd)
+            raise MirrorUnavailable(
+                f"{self.path} is not the directory that was opened: it was moved, deleted or made anew",
+                hint="put it back, or open the store again",
+            )
+
+    def is_at(self, fd: int, path: str) -> bool:
+        """Return whether `path` still names the open file `fd`."""
+        try:
+            return self._io.identity(fd) == self._io.identity(path)
+        except FileNotFoundError:
+            return False
 
     def segment_path(self, base_position: int) -> str:
         return os.path.join(self.path, segment_name(base_position))
@@ -198,3 +249,15 @@ class SegmentDirectory:
             self._io.close(copy)
         sync_directory(self._io, self.quarantine)
         return path
+
+
+_open: weakref.WeakSet[SegmentDirectory] = weakref.WeakSet()
+
+
+def _forget_in_forked_child() -> None:
+    """A flock lasts as long as any copy of its descriptor: a child's would outlive a killed parent."""
+    for directory in list(_open):
+        directory._drop_lock_file()
+
+
+os.register_at_fork(after_in_child=_forget_in_forked_child)

@@ -129,10 +129,11 @@ class SegmentStore:
         """The last position known to be synced. Never beyond `head_position`."""
         return self._tail.durable.position
 
-    def append(self, blocks: Sequence[Block]) -> None:
+    def append(self, blocks: Sequence[Block], *, wait: bool = True) -> None:
         """Write blocks, each following the one before it; they are not durable before `sync`.
 
         Raises:
+            BlockingIOError: others are writing, and the caller cannot `wait`; nothing was written.
             NotContiguous: the blocks do not begin at the head plus one; nothing was written.
             CopiesDisagree: they begin there, with another chain.
             OSError: no space (ENOSPC, EDQUOT, EFBIG); all of them were taken back, try again later.
@@ -145,7 +146,7 @@ class SegmentStore:
         for block in blocks:
             check_block(block)
         frames = [compress(block.lines, self._level) for block in blocks]
-        with self._files.locked():
+        with self._files.locked(wait=wait):
             self._check_usable()
             self._tail.catch_up(cut=True)
             self._check_continues(blocks[0])
@@ -199,7 +200,7 @@ class SegmentStore:
         """Remember in HEAD what is durable, so that a lost tail is known as lost. For idle moments.
 
         Raises:
-            OSError: the mark was not written; the events are none the less durable.
+            OSError, MirrorUnavailable: the mark was not written; the events are none the less durable.
         """
         self._check_usable()
         durable = self._tail.durable
@@ -220,8 +221,8 @@ class SegmentStore:
     def close(self) -> None:
         """Sync, write the durable mark, let go of the files. Closing twice is fine.
 
-        A mark that cannot be written (a full disk) is logged, not raised: nothing depends on it but
-        that a later loss of synced bytes is noticed.
+        A mark that cannot be written (a full disk, a lock that nobody lets go of) is logged, not
+        raised: nothing depends on it but that a later loss of synced bytes is noticed.
 
         Raises:
             MirrorUnavailable: the last sync failed; the files are closed all the same.
@@ -231,11 +232,15 @@ class SegmentStore:
         try:
             if not self._tail.refused:
                 self.sync()
-                self.write_mark()
-        except OSError as error:
-            _logger.warning("the durable mark in %s was not written: %s", self.directory, error)
+                self._write_last_mark()
         finally:
             self._release()
+
+    def _write_last_mark(self) -> None:
+        try:
+            self.write_mark()
+        except (OSError, MirrorUnavailable) as error:
+            _logger.warning("the durable mark in %s was not written: %s", self.directory, error)
 
     def _check_open(self) -> None:
         if self._forks != forks():

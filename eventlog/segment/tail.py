@@ -222,6 +222,9 @@ class Tail:
         segment = self._segment
         if segment is None or segment.seal is not None:
             return True
+        if not self._files.is_at(segment.fd, segment.path):
+            what = OSError(errno.ESTALE, "the file was moved, deleted or replaced", segment.path)
+            raise self._refuse("finding the newest segment", what)
         length = self._io.size(segment.fd)
         if length < segment.place.offset:
             findings = Findings(length, segment.first_position_beyond(length) - 1, "")

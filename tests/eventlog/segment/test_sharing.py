@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import multiprocessing
 import os
+import shutil
 import threading
 from contextlib import nullcontext
 from pathlib import Path
@@ -23,6 +24,7 @@ from tests.eventlog.segment.building import (
     machine,
     open_store,
 )
+from tests.support.forking import true_in_a_child
 
 
 def test_two_stores_taking_turns_make_one_log() -> None:
@@ -156,6 +158,91 @@ def test_reads_run_beside_appends(tmp_path: Path) -> None:
     assert problems == []
     assert lines_of(store) == history.lines
     store.close()
+
+
+class Impatient(SystemIo):
+    lock_wait_s = 0.05
+
+
+def test_a_lock_that_is_never_let_go_is_waited_for_no_longer_than_said(tmp_path: Path) -> None:
+    """Its holder was stopped, or hangs in a debugger: an error names the file."""
+    history = History().commit_many(2)
+    directory = str(tmp_path / "segments")
+    holder, other = open_store(SystemIo(), directory), open_store(Impatient(), directory)
+    with holder._files.locked():
+        with pytest.raises(MirrorUnavailable, match=r"another process holds .*LOCK"):
+            other.append([history.block(0, 2)])
+        with pytest.raises(BlockingIOError):
+            other.append([history.block(0, 2)], wait=False)
+        with pytest.raises(MirrorUnavailable, match="does not let go"):
+            open_store(Impatient(), directory)
+    other.append([history.block(0, 2)])
+    with holder._files.locked():
+        other.close()  # the mark is not written; everything is synced
+    holder.close()
+
+
+@pytest.mark.parametrize("fate", ["moved", "deleted", "made anew", "newest segment deleted", "replaced"])
+def test_a_directory_that_is_not_what_was_opened_takes_no_more_events(tmp_path: Path, fate: str) -> None:
+    """Invariant 2: bytes synced to a file that no path leads to are durable for nobody."""
+    history = History().commit_many(4)
+    directory = tmp_path / "segments"
+    store = open_store(SystemIo(), str(directory))
+    store.append([history.block(0, 2)])
+    store.sync()
+    newest = Path(store.segments()[0].path)
+    if fate == "moved":
+        directory.rename(tmp_path / "elsewhere")
+    elif fate == "newest segment deleted":
+        newest.unlink()
+    elif fate == "replaced":
+        copy = newest.with_suffix(".copy")
+        shutil.copy(newest, copy)
+        copy.rename(newest)
+    else:
+        shutil.rmtree(directory)
+        if fate == "made anew":
+            open_store(SystemIo(), str(directory)).close()
+    with pytest.raises(MirrorUnavailable, match="moved, deleted"):
+        store.append([history.block(2, 4)])
+    with pytest.raises(MirrorUnavailable):
+        store.refresh()
+    store.close()
+
+
+def test_a_forked_child_does_not_keep_its_parents_lock(tmp_path: Path) -> None:
+    """A flock lasts as long as any copy of its descriptor: the child of a killed parent would hold it."""
+    store = open_store(SystemIo(), str(tmp_path / "segments"))
+    with store._files.locked():
+        held = os.stat(store._files._lock_fd)
+        assert true_in_a_child(lambda: store._files._lock_fd == -1 and not _has_open(held))
+    store.close()
+
+
+def _has_open(file: os.stat_result) -> bool:
+    return any(
+        (found.st_dev, found.st_ino) == (file.st_dev, file.st_ino)
+        for found in map(_stat, range(256))
+        if found is not None
+    )
+
+
+def _stat(fd: int) -> os.stat_result | None:
+    try:
+        return os.fstat(fd)
+    except OSError:
+        return None
+
+
+class WithoutLocks(SystemIo):
+    def lock(self, fd: int, *, exclusive: bool = True, wait: bool = True) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+
+def test_a_file_system_without_flock_is_refused_in_so_many_words(tmp_path: Path) -> None:
+    """Some network file systems; a hint about permissions would send people the wrong way."""
+    with pytest.raises(MirrorUnavailable, match=r"has no flock.*local disk"):
+        open_store(WithoutLocks(), str(tmp_path / "segments"))
 
 
 def _append_all(directory: str, count: int) -> None:
