@@ -24,11 +24,19 @@ NAME = "agentlog.json"
 
 
 class DirectoryFile(msgspec.Struct, kw_only=True):
-    """Contents of agentlog.json."""
+    """Contents of agentlog.json.
+
+    Attributes:
+        inode: of the file itself. In a copy of the directory it is another one, and a copy is a
+            directory of its own: under one id, each would be blamed for what only the other has.
+            A file system that numbers its files anew at each mount makes every opening look like
+            a copy; all that is lost then is what Postgres remembers of the directory.
+    """
 
     format: int
     id: uuid.UUID
     log_id: uuid.UUID | None = None
+    inode: int | None = None
 
 
 class DataDirectory:
@@ -42,7 +50,7 @@ class DataDirectory:
             if found is None:
                 self._make(os.path.abspath(path), 0o700)
                 found = self._create()
-            self._file = found
+            self._file = self._own(found)
         except OSError as error:
             raise BadInput(
                 f"data directory {path} cannot be used: {error.strerror}",
@@ -73,7 +81,7 @@ class DataDirectory:
     def belongs_to(self, log_id: uuid.UUID) -> None:
         """Tie the directory to a log, once; refuse another log for ever after."""
         if self._file.log_id is None:
-            self._file = DirectoryFile(format=FORMAT, id=self._file.id, log_id=log_id)
+            self._file = msgspec.structs.replace(self._file, log_id=log_id)
             self._write(self._file)
         elif self._file.log_id != log_id:
             raise CopiesDisagree(
@@ -122,6 +130,15 @@ class DataDirectory:
             )
         return found
 
+    def _own(self, found: DirectoryFile) -> DirectoryFile:
+        """Return what was read; when it was copied from another directory, under a new id."""
+        if found.inode == self._io.identity(str(self.path / NAME))[1]:
+            return found
+        own = found if found.inode is None else msgspec.structs.replace(found, id=uuid.uuid4())
+        with suppress(OSError):  # who only looks at a copy needs no right to write there
+            self._write(own)
+        return own
+
     def _create(self) -> DirectoryFile:
         fresh = DirectoryFile(format=FORMAT, id=uuid.uuid4())
         self._write(fresh, exclusive=True)
@@ -136,6 +153,7 @@ class DataDirectory:
         fd = self._io.open(temporary, os.O_CREAT | os.O_WRONLY | os.O_EXCL, 0o600)
         try:
             try:
+                content = msgspec.structs.replace(content, inode=self._io.identity(fd)[1])
                 write_all(self._io, fd, msgspec.json.encode(content) + b"\n", 0)
                 self._io.fsync(fd)
             finally:

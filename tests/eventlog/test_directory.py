@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import itertools
 import os
+import shutil
 import stat
 import uuid
 from concurrent.futures import ThreadPoolExecutor
@@ -147,3 +148,26 @@ def test_the_parts_of_a_directory_stand_where_the_file_says(tmp_path: Path):
     directory = opened(tmp_path)
     assert (directory.segments, directory.quarantine) == (tmp_path / "segments", tmp_path / "quarantine")
     assert directory.archive == tmp_path / "archive"
+
+
+def test_a_copy_of_a_directory_is_a_directory_of_its_own(tmp_path: Path):
+    """Under one id, Postgres would remember of one what only the other had synced, and call it damage."""
+    original = opened(tmp_path / "d")
+    original.belongs_to(LOG)
+    shutil.copytree(tmp_path / "d", tmp_path / "copy")
+    copy = opened(tmp_path / "copy")
+    assert (copy.id != original.id, copy.log_id) == (True, LOG)
+    assert opened(tmp_path / "copy").id == copy.id
+    assert opened(tmp_path / "d").id == original.id
+
+
+def test_a_directory_that_was_moved_is_the_same_one(tmp_path: Path):
+    original = opened(tmp_path / "d")
+    (tmp_path / "d").rename(tmp_path / "elsewhere")
+    assert opened(tmp_path / "elsewhere").id == original.id
+
+
+def test_a_directory_of_before_keeps_its_id(tmp_path: Path):
+    """Its file does not say which inode it had."""
+    (tmp_path / NAME).write_bytes(b'{"format":1,"id":"%b","log_id":null}' % str(OTHER).encode())
+    assert [opened(tmp_path).id for _ in range(2)] == [OTHER, OTHER]

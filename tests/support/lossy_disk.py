@@ -8,10 +8,20 @@ knows paths, descriptors or segments; lossy_io.py does.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from random import Random
 
 SECTOR_BYTES = 512
+
+_inodes = itertools.count(2)
+
+
+def restart_inodes(first: int = 2) -> None:
+    """Count inodes from `first` again: for whoever makes the same disks a second time."""
+    global _inodes
+    _inodes = itertools.count(first)
+
 
 Change = tuple[int, bytes | None]  # (offset, data), or (length, None): truncated
 
@@ -23,12 +33,14 @@ class File:
         content: what a reader sees.
         durable: what a power cut certainly leaves.
         pending: changes since the last sync.
+        inode: its number on the disk, which a power cut does not change.
         failed_syncs: how many syncs failed; each descriptor open then reports each once.
     """
 
-    __slots__ = ("_cache_lies", "content", "durable", "failed_syncs", "locks", "pending")
+    __slots__ = ("_cache_lies", "content", "durable", "failed_syncs", "inode", "locks", "pending")
 
-    def __init__(self, durable: bytes = b"") -> None:
+    def __init__(self, durable: bytes = b"", inode: int | None = None) -> None:
+        self.inode = next(_inodes) if inode is None else inode
         self.content: bytes | bytearray = durable
         self.durable = durable
         self.pending: list[Change] = []
@@ -64,14 +76,14 @@ class File:
 
     def copy(self) -> File:
         """Return the file as it is now, locks apart: for a machine that goes on from here."""
-        copy = File(self.durable)
+        copy = File(self.durable, self.inode)
         copy.content = bytes(self.content)
         copy.pending = list(self.pending)
         copy.failed_syncs, copy._cache_lies = self.failed_syncs, self._cache_lies
         return copy
 
     def after_crash(self, random: Random) -> File:
-        return File(self._survivor(random) if self.pending else self.durable)
+        return File(self._survivor(random) if self.pending else self.durable, self.inode)
 
     def _on_disk(self) -> bytes:
         content = bytearray(self.durable)

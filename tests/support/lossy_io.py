@@ -253,12 +253,12 @@ class LossyIo:
         with self._lock:
             self._enter("identity")
             if isinstance(file, int):
-                return 0, id(self._node(file))
+                return 0, self._file(file).inode
             directory, name = self._parent(file)
-            node = directory.names.get(name) if name else directory
-            if node is None:
+            node = directory.names.get(name)
+            if not isinstance(node, File):
                 raise _error(errno.ENOENT, file)
-            return 0, id(node)
+            return 0, node.inode
 
     def drop_cache(self, fd: int) -> None:
         with self._lock:
