@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from eventlog.acknowledge import Committed
-from eventlog.batch import Batch, Entry
+from eventlog.batch import Batch, Pending
 from eventlog.command import Receipt
-from eventlog.envelope import encode_line, us_to_time
+from eventlog.envelope import StreamId, encode_line, us_to_time
 from eventlog.postgres.append import Appended
+from eventlog.segment.index import Contents
 from eventlog.segment.store import Block
 
 
@@ -15,25 +16,26 @@ def accepted(batch: Batch, appended: Appended) -> Committed:
     refused, time = appended.refused, us_to_time(appended.time_us)
     position = appended.first_position
     lines: list[bytes] = []
-    places: list[int] = []
-    for event, slot, version in zip(batch.events, batch.event_slots, batch.versions, strict=True):
-        places.append(position)
-        if slot.group not in refused:
+    streams: set[StreamId] = set()
+    waiting: list[tuple[Pending, Receipt]] = []
+    for entry in batch.entries:
+        if refused and batch.group_of(entry) in refused:
+            continue
+        events = entry.pending.command.events
+        first, at = position, entry.ordinal - 1
+        versions: dict[StreamId, int] = {}
+        for event, version in zip(events, batch.versions[at : at + len(events)], strict=True):
             lines.append(encode_line(event, position, version, time))
+            versions[event.stream] = version
             position += 1
-    waiting = [
-        (entry.pending, _receipt(batch, entry, places[entry.ordinal - 1], time))
-        for entry in batch.entries
-        if batch.group_of(entry) not in refused
-    ]
+        streams.update(versions)
+        waiting.append((entry.pending, Receipt(first, position - 1, versions, time)))
     block = Block(
-        appended.first_position, len(lines), b"".join(lines), appended.chain_before, appended.chain_after
+        appended.first_position,
+        len(lines),
+        b"".join(lines),
+        appended.chain_before,
+        appended.chain_after,
+        Contents(streams, appended.time_us, appended.time_us),
     )
     return Committed(position - 1, block, waiting)
-
-
-def _receipt(batch: Batch, entry: Entry, first: int, time: str) -> Receipt:
-    events = entry.pending.command.events
-    versions = batch.versions[entry.ordinal - 1 : entry.ordinal - 1 + len(events)]
-    by_stream = {event.stream: version for event, version in zip(events, versions, strict=True)}
-    return Receipt(first, first + len(events) - 1, by_stream, time)

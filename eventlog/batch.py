@@ -9,7 +9,8 @@ because the rows folded for a stream count all of the group's commands on it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from enum import Enum, auto
 from typing import Any, NamedTuple
 
 import msgspec
@@ -130,6 +131,7 @@ class Batch:
         self.doubtful: list[Pending] = []  # an expected version differs; Postgres must be asked first
         self.conflicts: list[tuple[Pending, StreamId, int, int]] = []  # (…, expected, actual)
         self._by_stream: dict[StreamId, Slot] = {}
+        self._interested: dict[tuple[str, str], Sequence[tuple[int, InlineProjection, bool]]] = {}
 
     def rows_json(self) -> dict[str, str]:
         """The projection rows as the append function takes them: a JSON array by table."""
@@ -148,15 +150,45 @@ class Batch:
         return self.slots[entry.slot - 1].group
 
     def slot(
-        self, stream: StreamId, known: Mapping[StreamId, StreamState], blank: Callable[[str], Sequence[Any]]
+        self,
+        stream: StreamId,
+        known: Mapping[StreamId, StreamState],
+        folds: Mapping[str, Sequence[InlineProjection]],
     ) -> Slot:
         slot = self._by_stream.get(stream)
         if slot is None:
-            base = known.get(stream) or StreamState(None, 0, blank(stream.kind), 0)
-            slot = Slot(stream, len(self.slots) + 1, base)
-            self._by_stream[stream] = slot
+            base = known.get(stream) or StreamState(None, 0, (None,) * len(folds.get(stream.kind, ())), 0)
+            slot = self._by_stream[stream] = Slot(stream, len(self.slots) + 1, base)
             self.slots.append(slot)
         return slot
+
+    def interested(
+        self, kind: str, type: str, folds: Mapping[str, Sequence[InlineProjection]]
+    ) -> Sequence[tuple[int, InlineProjection, bool]]:
+        """The projections that an event of this type concerns: (number, projection, begins alone)."""
+        found = self._interested.get((kind, type))
+        if found is None:
+            found = self._interested[kind, type] = [
+                (number, projection, type in projection.begins)
+                for number, projection in enumerate(folds.get(kind, ()))
+                if type in projection.types
+            ]
+        return found
+
+    def write_row(self, projection: InlineProjection, slot: Slot, state: Any) -> None:
+        """Note that the latest event made `state` the newest state of a row."""
+        rows = self.rows.setdefault(projection.name, {})
+        identity = (
+            (slot.index, *[getattr(state, name) for name in projection.row_key])
+            if projection.row_key
+            else slot.index
+        )
+        row = rows.get(identity)
+        if row is None:
+            row = rows[identity] = Row(slot, len(self.events))
+        row.last = len(self.events)
+        row.version = slot.version
+        row.state = state
 
     def version_of(self, stream: StreamId, known: Mapping[StreamId, StreamState]) -> tuple[int, int, bool]:
         """(version, tick it was confirmed at, changed in this batch) of a stream."""
@@ -191,51 +223,55 @@ def form_batch(
     """
     batch = Batch()
     blocked: set[StreamId] = set()
-
-    def blank(kind: str) -> Sequence[Any]:
-        return (None,) * len(folds.get(kind, ()))
-
     for pending in waiting:
         # Commands on one stream keep their order: whoever follows one that waits, waits too.
-        if not blocked.isdisjoint(pending.streams):
-            batch.deferred.append(pending)
+        if blocked and not blocked.isdisjoint(pending.streams):
+            verdict = _Verdict.DEFERRED
+        elif pending.command.expected or pending.command.idempotency_key is not None:
+            verdict = _judge(batch, pending, known)
+        else:
+            verdict = _Verdict.ADMITTED
+        if verdict is _Verdict.ADMITTED:
+            _add(batch, pending, known, folds)
+        elif verdict is not _Verdict.ANSWERED:
+            (batch.deferred if verdict is _Verdict.DEFERRED else batch.doubtful).append(pending)
             blocked.update(pending.streams)
-            continue
-        key = pending.command.idempotency_key
-        owner = (pending.streams[0].tenant, key or "")
-        first = batch.keys.get(owner) if key is not None else None
-        # A repeat is answered like the first one, whatever it expects; it waits when the first one
-        # would be told before the segment is synced and it would not.
-        if first is not None and (first[0].wait_for_mirror or not pending.wait_for_mirror):
-            if pending not in first[0].followers:
-                first[0].followers.append(pending)
-            continue
-        verdict = batch.deferred if first is not None else _judge(batch, pending, known)
-        if verdict is not None:
-            verdict.append(pending)
-            blocked.update(pending.streams)
-            continue
-        if batch.conflicts and batch.conflicts[-1][0] is pending:
-            continue
-        if key is not None:
-            batch.keys[owner] = (pending, len(batch.events) + 1)
-        _add(batch, pending, known, folds, blank)
     return batch
 
 
-def _judge(batch: Batch, pending: Pending, known: Mapping[StreamId, StreamState]) -> list[Pending] | None:
-    """Compare expected versions. None: go on (or it is in `conflicts`); else the list to wait in."""
+class _Verdict(Enum):
+    ADMITTED = auto()
+    DEFERRED = auto()
+    DOUBTFUL = auto()
+    ANSWERED = auto()  # it is in `conflicts`, or follows the command with the same key
+
+
+def _judge(batch: Batch, pending: Pending, known: Mapping[StreamId, StreamState]) -> _Verdict:
+    """Look at a command's key and expected versions."""
+    key = pending.command.idempotency_key
+    owner = (pending.streams[0].tenant, key or "")
+    first = batch.keys.get(owner) if key is not None else None
+    if first is not None:
+        # A repeat is answered like the first one, whatever it expects; it waits when the first one
+        # would be told before the segment is synced and it would not.
+        if not first[0].wait_for_mirror and pending.wait_for_mirror:
+            return _Verdict.DEFERRED
+        if pending not in first[0].followers:
+            first[0].followers.append(pending)
+        return _Verdict.ANSWERED
     for stream, expected in pending.command.expected.items():
         version, confirmed, changed = batch.version_of(stream, known)
         if version == expected:
             continue
         if changed:
-            return batch.deferred
+            return _Verdict.DEFERRED
         if confirmed <= pending.tick:
-            return batch.doubtful
+            return _Verdict.DOUBTFUL
         batch.conflicts.append((pending, stream, expected, version))
-        return None
-    return None
+        return _Verdict.ANSWERED
+    if key is not None:
+        batch.keys[owner] = (pending, len(batch.events) + 1)
+    return _Verdict.ADMITTED
 
 
 def _add(
@@ -243,42 +279,31 @@ def _add(
     pending: Pending,
     known: Mapping[StreamId, StreamState],
     folds: Mapping[str, Sequence[InlineProjection]],
-    blank: Callable[[str], Sequence[Any]],
 ) -> None:
-    first_ordinal = len(batch.events) + 1
-    slots = [batch.slot(stream, known, blank) for stream in pending.streams]
-    if len(slots) > 1:
-        _join(batch, slots)
+    batch.entries.append(
+        Entry(pending, len(batch.events) + 1, batch.slot(pending.streams[0], known, folds).index)
+    )
+    if len(pending.streams) > 1:
+        _join(batch, [batch.slot(stream, known, folds) for stream in pending.streams])
     for event in pending.command.events:
-        slot = slots[0] if len(slots) == 1 else batch.slot(event.stream, known, blank)
+        stream = event.stream
+        slot = batch.slot(stream, known, folds)
         slot.version += 1
         batch.events.append(event)
         batch.event_slots.append(slot)
         batch.versions.append(slot.version)
-        try:
-            _fold(batch, slot, event, folds.get(event.stream.kind, ()))
-        except Exception as error:
-            raise FoldFailed(pending, error) from error
-    batch.entries.append(Entry(pending, first_ordinal, slots[0].index))
-
-
-def _fold(batch: Batch, slot: Slot, event: NewEvent, projections: Sequence[InlineProjection]) -> None:
-    for number, projection in enumerate(projections):
-        if event.type not in projection.types:
-            continue
-        before = slot.states[number]
-        after = projection.evolve(before, event, slot.version)
-        if after is before:
-            continue
-        slot.states[number] = after
-        rows = batch.rows.setdefault(projection.name, {})
-        identity = (slot.index, *[getattr(after, name) for name in projection.row_key])
-        row = rows.get(identity)
-        if row is None:
-            row = rows[identity] = Row(slot, len(batch.events))
-        row.last = len(batch.events)
-        row.version = slot.version
-        row.state = after
+        states = slot.states
+        for number, projection, begins in batch.interested(stream.kind, event.type, folds):
+            before = states[number]
+            if begins and before is not None:
+                continue
+            try:
+                after = projection.evolve(before, event, slot.version)
+            except Exception as error:
+                raise FoldFailed(pending, error) from error
+            if after is not before:
+                states[number] = after
+                batch.write_row(projection, slot, after)
 
 
 def _join(batch: Batch, slots: Sequence[Slot]) -> None:

@@ -43,19 +43,32 @@ class Ids:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._lock = threading.Lock()
-        self._last = 0  # milliseconds << 12 | counter
-        self._random: list[int] = []  # 62-bit numbers; one system call makes 512 of them
+        self._millisecond = 0
+        self._count = 0  # ids made in this millisecond
+        self._start = ""  # the text of the millisecond
+        self._ends: list[str] = []  # variant and 62 random bits; one system call makes 512 of them
 
     def next(self) -> str:
         with self._lock:
-            stamp = (self._clock.now_us() // 1000) << 12
-            self._last = last = max(self._last + 1, stamp)
-            if not self._random:
-                self._random = [n & _TAIL for n in struct.unpack("512Q", os.urandom(4096))]
-            tail = self._random.pop() | _VARIANT
-        text = f"{last >> 12:012x}7{last & 0xFFF:03x}{tail:016x}"
-        return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+            millisecond = self._clock.now_us() // 1000
+            if millisecond > self._millisecond:
+                self._begin(millisecond)
+            elif self._count == _COUNT_MAX:
+                self._begin(self._millisecond + 1)
+            else:
+                self._count += 1
+            if not self._ends:
+                self._ends = [_random_end(bits) for bits in struct.unpack("512Q", os.urandom(4096))]
+            return f"{self._start}-7{self._count:03x}-{self._ends.pop()}"
+
+    def _begin(self, millisecond: int) -> None:
+        text = f"{millisecond:012x}"
+        self._millisecond, self._count, self._start = millisecond, 0, f"{text[:8]}-{text[8:]}"
 
 
-_TAIL = 0x3FFF_FFFF_FFFF_FFFF
-_VARIANT = 0x8000_0000_0000_0000
+_COUNT_MAX = 0xFFF
+
+
+def _random_end(bits: int) -> str:
+    text = f"{bits & 0x3FFF_FFFF_FFFF_FFFF | 0x8000_0000_0000_0000:016x}"
+    return f"{text[:4]}-{text[4:]}"

@@ -40,21 +40,21 @@ class Command(msgspec.Struct, frozen=True):
             raise BadInput(
                 f"a command has {len(self.events)} events and must have 1 to {MAX_EVENTS_PER_COMMAND:,}"
             )
+        tenant = self.events[0].stream.tenant
         # Escaping makes up to six bytes of a character of the stream's identity.
-        length = OTHER_FIELDS_BYTES * len(self.events)
+        length = (OTHER_FIELDS_BYTES + 6 * len(tenant)) * len(self.events)
         for event in self.events:
-            length += len(event.data) + len(event.meta)
-            length += 6 * (len(event.stream.key) + len(event.stream.tenant))
+            length += len(event.data) + len(event.meta) + 6 * len(event.stream.key)
+            if event.stream.tenant != tenant:
+                raise _several_tenants(tenant, event.stream)
         if length > MAX_COMMAND_BYTES:
             raise BadInput(
                 f"a command has {length:,} bytes of events, over the limit of {MAX_COMMAND_BYTES:,}",
                 hint="append its events as several commands",
             )
-        tenants = {event.stream.tenant for event in self.events}
-        tenants.update(stream.tenant for stream in self.expected)
-        if len(tenants) > 1:
-            raise BadInput(f"a command names streams of {len(tenants)} tenants and must keep to one")
         for stream, version in self.expected.items():
+            if stream.tenant != tenant:
+                raise _several_tenants(tenant, stream)
             if not isinstance(version, int) or version < 0:
                 raise BadInput(f"expected version {version!r} of {stream} must be 0 (no stream) or more")
         if self.idempotency_key is not None:
@@ -62,6 +62,12 @@ class Command(msgspec.Struct, frozen=True):
         if self.durability is not None and self.durability not in DURABILITIES:
             raise BadInput(f"durability {self.durability!r} must be one of {', '.join(DURABILITIES)}")
         return length
+
+
+def _several_tenants(tenant: str, other: StreamId) -> BadInput:
+    return BadInput(
+        f"a command names streams of tenant {tenant!r} and {other.tenant!r} and must keep to one tenant"
+    )
 
 
 class KeyNote(msgspec.Struct, frozen=True):

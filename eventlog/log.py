@@ -336,6 +336,7 @@ def _start(
             compress_min_bytes=settings.compress_min_bytes,
             zstd_level=settings.zstd_level,
             idempotency_ttl_s=settings.idempotency_ttl_s,
+            clock=clock,
         )
         try:
             await compare_heads(mirror, reads)

@@ -61,13 +61,18 @@ def encode_payload(value: Any) -> Payload:
     # unread. A strict pass over the line (3 us per KB) shows the second, a null asks for the first.
     if b"null" in line:
         _refuse_non_finite(value)
+    return Payload(line, None) if is_strict(line) else encode_json(line)
+
+
+def is_strict(line: bytes) -> bool:
+    """Whether `line` is one line of JSON that strict readers take as it is."""
     if b"\n" in line or b"\r" in line or nesting(line, MAX_NESTING) > MAX_NESTING:
-        return encode_json(line)
+        return False
     try:
         _decoder.decode(line)
     except (ValueError, RecursionError):
-        return encode_json(line)
-    return Payload(line, None)
+        return False
+    return True
 
 
 def encode_json(text: bytes) -> Payload:

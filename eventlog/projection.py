@@ -69,6 +69,8 @@ class InlineProjection(Protocol):
         version: of the fold, from 1 on; a store remembers (name, version) and refuses another set.
         kind: the stream kind it folds. Events of other streams never reach it.
         types: event types that can change the state. Others are skipped unread.
+        begins: those of `types` of which only a stream's first event changes anything: where there
+            is a state, `evolve` is not asked.
         state: the Struct that is state and row at once: its fields are the table's columns.
         row_key: fields of the state that complete the primary key after stream_id; empty for one
             row per stream. When an event changes them, the row written before stays as it is.
@@ -84,6 +86,7 @@ class InlineProjection(Protocol):
     version: int
     kind: str
     types: frozenset[str]
+    begins: frozenset[str]
     state: type[msgspec.Struct]
     row_key: tuple[str, ...]
     table_sql: str

@@ -49,8 +49,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     batch_bytes_max: int = 8 * 1024 * 1024
     # Commands waiting for the writer before `append` makes callers wait: back-pressure.
     queue_commands_max: int = 10_000
-    # Payloads of at least this many bytes are sent and stored zstd-compressed in Postgres.
-    compress_min_bytes: int = 1024
+    # Payloads of at least this many bytes are sent and stored zstd-compressed in Postgres. Rows from
+    # about 2 KB on are stored out of line, which costs more than compressing what is just below it.
+    compress_min_bytes: int = 1664
     # Level of zstd for payloads and segment blocks. 1 costs a third of 3 and gives up 5 % of size.
     zstd_level: int = 1
     # A segment is closed and sealed at this size or age.

@@ -170,17 +170,17 @@ class Writer:
         taken: list[Pending] = []
         events = length = 0
         for queue in (again, self._waiting):
-            while queue and (not taken or events < self._settings.batch_events_max):
+            while queue and events < self._settings.batch_events_max:
                 pending = queue[0]
                 if taken and (
                     pending.alone or taken[0].alone or length + pending.bytes > self._settings.batch_bytes_max
                 ):
                     break
+                queue.popleft()
                 if not pending.future.cancelled():  # its caller went away before anything was sent
                     taken.append(pending)
                     events += len(pending.command.events)
                     length += pending.bytes
-                queue.popleft()
             if queue:
                 break  # nobody overtakes
         self._again += again

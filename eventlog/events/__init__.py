@@ -11,7 +11,7 @@ from typing import Any, get_args
 import msgspec
 from msgspec import Raw
 
-from eventlog.envelope import NewEvent, StreamId, new_event
+from eventlog.envelope import NewEvent, StreamId, hashed, new_event
 from eventlog.errors import BadInput, BadPayload
 from eventlog.events.archive import ArchiveEvent, GenerationStarted
 from eventlog.events.conversation import (
@@ -33,7 +33,7 @@ from eventlog.events.session import (
     SessionUpdated,
 )
 from eventlog.events.upcast import UPCASTERS, upcast
-from eventlog.payload import encode_payload, exact_json
+from eventlog.payload import encode_payload, exact_json, is_strict
 from eventlog.strict import strict_json
 
 __all__ = [
@@ -100,6 +100,8 @@ EVENT_TYPES: dict[str, type[Any]] = {event_type(kind): kind for kind in get_args
 SCHEMAS: dict[str, int] = dict.fromkeys(EVENT_TYPES, 1)
 
 _TYPE_OF = {kind: name for name, kind in EVENT_TYPES.items()}
+_MESSAGE = event_type(MessageAppended)
+_encode = msgspec.json.Encoder().encode
 _DECODE = {name: msgspec.json.Decoder(kind).decode for name, kind in EVENT_TYPES.items()}
 
 
@@ -157,21 +159,19 @@ def new(
             f"{event.__class__.__name__} is no event", hint="see docs/reference/events.md for those there are"
         )
     schema = SCHEMAS[name]
-    if isinstance(event, MessageAppended) and event.cost is not None and not event.cost.is_finite():
-        raise BadPayload(f"cost of {name} is {event.cost}, which is no amount")
-
-    def make(data: Any) -> NewEvent:
-        return new_event(stream, name, data, id=id, schema=schema, meta=meta, occurred_at=occurred_at)
-
+    if name == _MESSAGE and event.cost is not None and not event.cost.is_finite():  # type: ignore[union-attr]
+        raise BadPayload(f"cost of {name} is {event.cost}, which is no amount")  # type: ignore[union-attr]
     try:
-        made = make(event)
+        line = _encode(event)
         # Raws are copied unread. That they come back equal shows each is one JSON value that did
-        # not run into the next field; that no reader stumbles over it, encode_payload has seen.
-        if made.encoding is None and decode_event(name, schema, made.data, None) == event:
-            return made
-    except (BadPayload, msgspec.DecodeError):
+        # not run into the next field; that no reader stumbles over it, `is_strict` has seen. A float
+        # that is not finite was written as null, so it does not come back equal either.
+        if _DECODE[name](line) == event and is_strict(line):
+            return hashed(stream, name, schema, id, occurred_at, None, line, meta)
+    except (UnicodeEncodeError, RecursionError, TypeError, ValueError):
         pass  # the pass over its fields below accepts it, or says which of them is wrong
-    made = make(Raw(_field_by_field(name, event)))
+    data = Raw(_field_by_field(name, event))
+    made = new_event(stream, name, data, id=id, schema=schema, meta=meta, occurred_at=occurred_at)
     read = decode_event(name, schema, made.data, made.encoding)
     if isinstance(read, UnknownEvent):
         raise BadPayload(f"{name} would not be readable: {read.reason}")

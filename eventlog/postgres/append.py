@@ -7,6 +7,7 @@ all this file does: forming batches is batch.py, reacting to verdicts is writer.
 from __future__ import annotations
 
 import uuid
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -14,9 +15,14 @@ import asyncpg
 import msgspec
 
 from eventlog.batch import Batch
+from eventlog.clock import Clock
+from eventlog.envelope import NewEvent
 from eventlog.postgres.arrays import numbers, texts, words
 from eventlog.postgres.sql import Statements
 from eventlog.postgres.stored import DataCompressor, take_times_as_text
+
+# How often the mirror's durable position is noted in Postgres, at most.
+MARK_INTERVAL_S = 0.1
 
 
 class Stale(msgspec.Struct, frozen=True):
@@ -70,6 +76,7 @@ class Appender:
         compress_min_bytes: int,
         zstd_level: int,
         idempotency_ttl_s: float,
+        clock: Clock,
     ) -> None:
         self.connection = connection
         self.epoch = epoch
@@ -77,6 +84,8 @@ class Appender:
         self._ttl = timedelta(seconds=idempotency_ttl_s)
         self._stored = DataCompressor(compress_min_bytes, zstd_level).stored
         self._statements = statements
+        self._clock = clock
+        self._marked_at = -MARK_INTERVAL_S
         self._many: asyncpg.prepared_stmt.PreparedStatement | None = None
         self._one: asyncpg.prepared_stmt.PreparedStatement | None = None
 
@@ -90,11 +99,18 @@ class Appender:
         """Append the batch; the durable position of the mirror travels along as its witness."""
         assert self._many is not None, "prepare() comes first"
         assert self._one is not None
+        tail = (*self._tail, self._mark(durable_position))
         if len(batch.events) == 1 and len(batch.slots) == 1 and not batch.keys:
-            row = await self._one.fetchrow(*self._one_event(batch), *self._tail, durable_position)
-            return _from_one(row)
-        row = await self._many.fetchrow(*self._many_events(batch), *self._tail, durable_position)
-        return _from_many(row)
+            return _from_one(await self._one.fetchrow(*self._one_event(batch), *tail))
+        return _from_many(await self._many.fetchrow(*self._many_events(batch), *tail))
+
+    def _mark(self, durable_position: int) -> int | None:
+        """The position to note in Postgres; None when one was noted a moment ago: it is a write more."""
+        now = self._clock.monotonic()
+        if now - self._marked_at < MARK_INTERVAL_S:
+            return None
+        self._marked_at = now
+        return durable_position
 
     def _one_event(self, batch: Batch) -> tuple[Any, ...]:
         event, slot, rows = batch.events[0], batch.slots[0], batch.rows_json()
@@ -118,8 +134,7 @@ class Appender:
 
     def _many_events(self, batch: Batch) -> tuple[Any, ...]:
         slots, events, keys = batch.slots, batch.events, batch.keys
-        stored = [self._stored(event.data) for event in events]
-        owners = {entry.pending: entry.slot for entry in batch.entries}
+        owners = {entry.pending: entry.slot for entry in batch.entries} if keys else {}
         pending_keys = list(keys.values())
         rows = batch.rows_json()
         return (
@@ -143,12 +158,35 @@ class Appender:
             words([event.id for event in events]),
             texts([event.occurred_at for event in events]),
             texts([event.encoding for event in events]),
-            words(["t" if compressed else "f" for compressed, _ in stored]),
-            [data for _, data in stored],
-            [event.meta for event in events],
+            *self._contents(events),
             b"".join([event.hash for event in events]),
             words(rows),
             list(rows.values()),
+        )
+
+    def _contents(self, events: Sequence[NewEvent]) -> tuple[str, str, str, str, bytes]:
+        """Data and meta of all events as one value: asyncpg takes 2 us for each element of an array."""
+        marks: list[str] = []
+        starts: list[int] = []
+        data_lengths: list[int] = []
+        meta_lengths: list[int] = []
+        parts: list[bytes] = []
+        start = 1
+        for event in events:
+            compressed, data = self._stored(event.data)
+            meta = event.meta
+            marks.append("t" if compressed else "f")
+            starts.append(start)
+            data_lengths.append(len(data))
+            meta_lengths.append(len(meta))
+            parts += (data, meta)
+            start += len(data) + len(meta)
+        return (
+            words(marks),
+            numbers(starts),
+            numbers(data_lengths),
+            numbers(meta_lengths),
+            b"".join(parts),
         )
 
 

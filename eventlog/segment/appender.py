@@ -28,7 +28,7 @@ from eventlog.segment.format import (
     encode_file_header,
 )
 from eventlog.segment.frames import decompress
-from eventlog.segment.index import IndexBuilder, encode_index, encode_seal_after
+from eventlog.segment.index import Contents, IndexBuilder, contents_of, encode_index, encode_seal_after
 from eventlog.segment.scanner import (
     BlockTable,
     Place,
@@ -46,13 +46,17 @@ _HEADERS_READ_BYTES = 4096  # read ahead while only headers are wanted
 
 
 class Block(NamedTuple):
-    """One append: its lines joined, each ending in LF, and the chain before and after them."""
+    """One append: its lines joined, each ending in LF, and the chain before and after them.
+
+    `contents` spares the index a look at the lines; None where only the lines are known.
+    """
 
     first_position: int
     count: int  # type: ignore[assignment]  # hides tuple.count, which nobody needs
     lines: bytes
     chain_before: bytes
     chain_after: bytes
+    contents: Contents | None = None
 
 
 def check_block(block: Block) -> None:
@@ -107,7 +111,7 @@ class OpenSegment:
             block.count, len(frame), len(block.lines), crc32c(frame), link,
             block.chain_before, block.chain_after,
         )  # fmt: skip
-        self._index.add(header, block.lines)
+        self._index.add(header, block.contents or contents_of(block.lines))
         head = encode_block_header(header)
         write_all(self._io, self.fd, head + frame, place.offset)
         header = header._replace(crc=int.from_bytes(head[-4:], "little"))
@@ -170,7 +174,7 @@ class OpenSegment:
         for first, offset in zip(self.table.positions, self.table.offsets, strict=True):
             if not self._index.knows(first):
                 block = block_header(window, salt, Place(offset, first, None, None))
-                self._index.add(block, decompress(block_frame(window, block), block.raw_length))
+                self._index.add(block, contents_of(decompress(block_frame(window, block), block.raw_length)))
 
 
 def open_segment(io: Io, path: str, flags: int = os.O_RDWR) -> tuple[int, FileHeader]:

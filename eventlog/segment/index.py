@@ -7,6 +7,7 @@ without its CRC. Bytes are laid out in format.py; nothing here does I/O.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import NamedTuple
 
 import msgspec
@@ -54,6 +55,14 @@ class Index(msgspec.Struct, frozen=True):
         return table
 
 
+class Contents(NamedTuple):
+    """What the index needs to know of a block; times are those of its first and last event."""
+
+    streams: Collection[StreamId]
+    first_time_us: int
+    last_time_us: int
+
+
 class _Place(msgspec.Struct, frozen=True, gc=False):
     """The fields of a line an index needs; msgspec skips the others without building them."""
 
@@ -67,6 +76,13 @@ _decoder = msgspec.json.Decoder(Index)
 _places = msgspec.json.Decoder(_Place)
 
 
+def contents_of(lines: bytes) -> Contents:
+    """Return the contents of a block from its lines. Raises msgspec.DecodeError: one is not an event."""
+    places = _places.decode_lines(lines)
+    streams = {StreamId(place.tenant, place.stream.kind, place.stream.key) for place in places}
+    return Contents(streams, time_to_us(places[0].time), time_to_us(places[-1].time))
+
+
 class IndexBuilder:
     """Collects what the index of the open segment will say."""
 
@@ -74,19 +90,12 @@ class IndexBuilder:
         self._blocks: dict[int, BlockEntry] = {}  # by first position
         self._streams: dict[StreamId, set[int]] = {}  # first positions of blocks
 
-    def add(self, header: BlockHeader, lines: bytes) -> None:
-        """Take in one block.
-
-        Raises:
-            msgspec.DecodeError: a line is not an event.
-        """
-        places = _places.decode_lines(lines)
+    def add(self, header: BlockHeader, contents: Contents) -> None:
+        """Take in one block."""
         first = header.first_position
-        self._blocks[first] = BlockEntry(
-            first, header.offset, header.count, time_to_us(places[0].time), time_to_us(places[-1].time)
-        )
-        for place in places:
-            stream = StreamId(place.tenant, place.stream.kind, place.stream.key)
+        times = contents.first_time_us, contents.last_time_us
+        self._blocks[first] = BlockEntry(first, header.offset, header.count, *times)
+        for stream in contents.streams:
             self._streams.setdefault(stream, set()).add(first)
 
     def forget(self, first_position: int) -> None:

@@ -19,7 +19,7 @@ from eventlog.segment.contents import ContentChecker
 from eventlog.segment.directory import SegmentDirectory
 from eventlog.segment.format import INDEX_MAGIC, BlockHeader, FileHeader, Invalid, Seal, magic_at
 from eventlog.segment.frames import decompress
-from eventlog.segment.index import IndexBuilder, decode_index
+from eventlog.segment.index import IndexBuilder, contents_of, decode_index
 from eventlog.segment.opening import SegmentInfo, check_predecessor, open_checked
 from eventlog.segment.scanner import (
     Place,
@@ -167,7 +167,7 @@ class _Segment:
                 self._whole = False
                 yield self._finding(block.first_position, block.last_position, block.offset, text)
             if not problems:
-                self._index.add(block, lines)
+                self._index.add(block, contents_of(lines))
             place = place_after(block)
             self.last_position = block.last_position
             if progress is not None:

@@ -101,7 +101,7 @@ class Projection:
         row_key: tuple[str, ...] = (),
     ) -> None:
         self.name, self.state, self.evolve, self.types = name, state, evolve, frozenset(types)
-        self.row_key = row_key
+        self.begins, self.row_key = frozenset[str](), row_key
         fields = {field.name: field.type for field in msgspec.structs.fields(state)}
         columns = ", ".join(
             f"{column} {'bigint' if kind is int else 'text'}" for column, kind in fields.items()

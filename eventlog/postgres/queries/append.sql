@@ -5,5 +5,6 @@ SELECT * FROM {schema}.append(
     $5::text::bigint[], $6::text::bigint[], $7::text::bigint[],
     $8::text::integer[], $9::text::text[], $10::text::text[], $11::text::integer[], $12::text::integer[], $13,
     $14::text::integer[], $15::text::bigint[], $16::text::text[], $17::text::smallint[], $18::text::uuid[],
-    $19::text::timestamptz[], $20::text::text[], $21::text::boolean[], $22, $23,
-    $24, $25::text::text[], $26, $27, $28, $29, $30)
+    $19::text::timestamptz[], $20::text::text[], $21::text::boolean[],
+    $22::text::integer[], $23::text::integer[], $24::text::integer[], $25,
+    $26, $27::text::text[], $28, $29, $30, $31, $32)

@@ -16,7 +16,7 @@ from eventlog.segment.format import (
     encode_block_header,
 )
 from eventlog.segment.frames import compress
-from eventlog.segment.index import IndexBuilder, decode_index, encode_index
+from eventlog.segment.index import IndexBuilder, contents_of, decode_index, encode_index
 from eventlog.segment.scanner import Place, Window, first_place, index_and_seal, index_body, scan
 from eventlog.segment.store import Finding, SegmentStore
 from tests.eventlog.segment.building import (
@@ -166,7 +166,7 @@ def test_an_index_too_large_for_the_format_leaves_the_streams_out(monkeypatch: p
     history = history_of(1, 2)
     builder = IndexBuilder()
     block = decode_block_header(filled(history, [2]).files(DIRECTORY)[FIRST][256:])
-    builder.add(block, b"".join(history.lines))
+    builder.add(block, contents_of(b"".join(history.lines)))
     header, frame = encode_index(builder.build(), salt=bytes(16), offset=900, link=1)
     index = decode_index(header, frame[56:])
     assert index.streams is None
