@@ -50,13 +50,13 @@ class Copies:
         wrong_chains: by position, the recomputed chain where Postgres keeps another value.
         misnamed: by stream id, streams that are missing in Postgres or named otherwise.
         diverged: first position from which both copies prove two different histories; else None.
+        postgres_end: where Postgres says that it ends.
+        alike: whether there is a position that both copies have alike: then they are of one log.
         position: as far as it got.
         chain: the chain after it; None behind lost positions, until a kept value is met.
     """
 
-    def __init__(
-        self, segments_end: int, postgres_end: int, unreadable: Iterable[tuple[int, int | None]]
-    ) -> None:
+    def __init__(self, segments_end: int, unreadable: Iterable[tuple[int, int | None]]) -> None:
         self.spans = Spans()
         self.wrong_rows: set[int] = set()
         self.wrong_lines: set[int] = set()
@@ -70,7 +70,8 @@ class Copies:
         self._rows_chain: bytes | None = CHAIN_START  # of what Postgres says, right or wrong
         self.time_us: int | None = None  # of the last event
         self._segments_end = segments_end
-        self._postgres_end = postgres_end
+        self.postgres_end = 0
+        self.alike = False
         self._unreadable = list(unreadable)
         self._named_well: set[int] = set()
         self._proven: dict[tuple[str, int], bool] = {}
@@ -84,6 +85,7 @@ class Copies:
             event: Event | None
             if row is not None and line is not None and row.line == line.text and not row.problem:
                 self._named_well.add(row.stream_id)
+                self.alike = True
                 event, hash = decode_lines(line.text)[0], row.hash
             else:
                 event = self._odd(position, row, line)
@@ -142,7 +144,7 @@ class Copies:
             )
             return None
         self.wrong_rows.add(position)
-        if position <= self._postgres_end:  # that it ends before the segments do is told once
+        if position <= self.postgres_end:  # that it ends before the segments do is told once
             self.spans.add("postgres", "missing", position, lambda which: f"{which} missing in Postgres")
         return said
 

@@ -16,6 +16,7 @@ from eventlog.segment.verify import verify_segments
 from replay.blocks import ReadBlock, readable_blocks
 from replay.copies import Copies, Line
 from replay.fold_all import FoldAll
+from replay.keys import Keys, read_keys
 from replay.report import Finding, Progress, positions
 from replay.rows import PAGE_ROWS, RowReader
 from replay.site import Site
@@ -31,8 +32,10 @@ class Examination:
         copies: the comparison, with what is wrong in which copy.
         fold: the fold of the best events.
         segment_findings: what is wrong with the segments by themselves.
-        segments_end, postgres_end: the last position of each copy, damaged or not.
+        segments_end, rows_end: the last position of each copy, damaged or not.
         witness: how far Postgres knew this directory to be synced, before anything was read.
+        keys: idempotency keys as the events note them.
+        strays: positions of rows that stand where no event can.
     """
 
     def __init__(self, site: Site, segment_findings: list[SegmentFinding], segments_end: int) -> None:
@@ -40,8 +43,10 @@ class Examination:
         self.fold = FoldAll(site.projections)
         self.segment_findings = segment_findings
         self.segments_end = segments_end
-        self.postgres_end = 0
+        self.rows_end = 0
         self.witness = 0
+        self.keys = Keys()
+        self.strays: list[int] = []
         self.copies: Copies
         self._blocks: Iterator[ReadBlock] = iter(())
         self._lines: dict[int, Line] = {}
@@ -68,13 +73,25 @@ class Examination:
         ]
         return found + self.copies.finish()
 
-    async def walk(self, until: int, tell: Progress, connection: asyncpg.Connection | None = None) -> None:
-        """Compare and fold on, up to a position; reads rows over `connection` when one is given."""
+    async def walk_to_ends(self, tell: Progress, connection: asyncpg.Connection) -> asyncpg.Record | None:
+        """Walk to where the copies end, and on to where the head says; return the head, if there is one."""
+        schema = self.site.settings.schema
+        head = await connection.fetchrow(self.site.reads.statements.head)
+        ends = await connection.fetchrow(filled("row_ends", schema=schema), self.segments_end)
+        said = head["position"] if head is not None and head["position"] <= ends["believable"] else 0
+        self.rows_end, self.strays = ends["last"], ends["strays"]
+        self.copies.postgres_end = max(said, ends["last"])
+        await self.walk(max(ends["last"], self.segments_end), tell, connection)
+        # A head with the chain of the last event is right but for its number: nothing is lost then.
+        if said > self.copies.position and head is not None and head["chain"] != self.copies.chain:
+            await self.walk(said, tell, connection)
+        return head
+
+    async def walk(self, until: int, tell: Progress, connection: asyncpg.Connection) -> None:
+        """Compare and fold on, up to a position."""
         statement = filled("read_rows", schema=self.site.settings.schema)
         while (after := self.copies.position) < until:
-            arguments = (after, until, PAGE_ROWS)
-            fetch = connection.fetch if connection is not None else self.site.reads.fetch
-            page = await fetch(statement, *arguments)
+            page = await connection.fetch(statement, after, until, PAGE_ROWS)
             end = page[-1]["position"] if len(page) == PAGE_ROWS else until
             end = min(end, after + WINDOW_POSITIONS)
             await asyncio.to_thread(self._window, page, end)
@@ -82,7 +99,7 @@ class Examination:
 
     def _window(self, page: list[asyncpg.Record], end: int) -> None:
         rows = {row["position"]: self._reader.read(row) for row in page if row["position"] <= end}
-        self.fold.add(self.copies.compare(end, rows, self._lines_until(end)))
+        self.fold.add(self.keys.watch(self.copies.compare(end, rows, self._lines_until(end))))
 
     def _lines_until(self, end: int) -> Mapping[int, Line]:
         """Return the readable lines up to a position, and some beyond."""
@@ -100,11 +117,10 @@ class Examination:
             self._lines_end = block.header.last_position
         return self._lines
 
-    def begin(self, postgres_end: int) -> None:
+    def begin(self) -> None:
         """Make ready to walk: what the segments cannot give is known by now."""
-        self.postgres_end = postgres_end
         unreadable = [(finding.first_position, finding.last_position) for finding in self.segment_findings]
-        self.copies = Copies(self.segments_end, postgres_end, unreadable)
+        self.copies = Copies(self.segments_end, unreadable)
         if self.site.log_id is not None and self.site.io.exists(self.site.segments.path):
             self._blocks = readable_blocks(
                 self.site.io, self.site.segments, self.site.log_id, self.segments_end
@@ -119,13 +135,12 @@ async def examine(site: Site, tell: Progress) -> Examination:
     findings, segments_end = await asyncio.to_thread(verify_site, site, tell)
     examination = Examination(site, findings, segments_end)
     examination.witness = witness
-    if not has_log:
-        examination.begin(0)
-        return examination
-    head = await site.reads.fetch(filled("head_position", schema=site.settings.schema))
-    last = await site.reads.fetch(filled("last_row", schema=site.settings.schema))
-    examination.begin(max(head[0]["position"] if head else 0, last[0]["position"]))
-    await examination.walk(max(examination.postgres_end, segments_end), tell)
+    examination.begin()
+    if has_log:
+        async with site.reads.connection() as connection:
+            lifetime_s = site.settings.idempotency_ttl_s
+            examination.keys = await read_keys(connection, site.settings.schema, lifetime_s)
+            await examination.walk_to_ends(tell, connection)
     return examination
 
 

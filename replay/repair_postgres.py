@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from datetime import timedelta
 
 import asyncpg
 
@@ -64,8 +65,7 @@ class PostgresRepair:
             await self._write_events(connection, ids)
             for position, chain in copies.wrong_chains.items():
                 await connection.execute(filled("set_chain", schema=self._schema), position, chain)
-            for key in self._keys:
-                await connection.execute(filled("delete_key", schema=self._schema), key["tenant"], key["key"])
+            await self._write_keys(connection)
             await self._write_projections(connection, ids)
             time = us_to_time(copies.time_us or 0)
             await connection.execute(
@@ -77,18 +77,31 @@ class PostgresRepair:
 
     async def _check_unmoved(self, connection: asyncpg.Connection) -> None:
         """Refuse when somebody appended since: what was examined is no longer what stands there."""
-        last = await connection.fetchval(filled("last_row", schema=self._schema))
+        end = self._examination.segments_end
+        last = (await connection.fetchrow(filled("row_ends", schema=self._schema), end))["last"]
         head = await connection.fetchrow(self._site.reads.statements.head)
         log_id = head["log_id"] if head is not None else None
-        if last > self._examination.copies.position or log_id != self._site.log_id:
+        copies = self._examination.copies
+        foreign = log_id != self._site.log_id and not copies.alike
+        if last > copies.position or foreign:
             raise CopiesDisagree(
                 f"Postgres holds log {log_id} up to position {last}; what was examined is log "
-                f"{self._site.log_id} up to {self._examination.copies.position}",
+                f"{self._site.log_id} up to {copies.position}",
                 hint="close the log everywhere, then repair again; nothing was changed",
                 first_position=1,
                 last_position=last,
                 where="events",
             )
+
+    async def _write_keys(self, connection: asyncpg.Connection) -> None:
+        """Make idempotency keys that were found wrong or missing what the events note."""
+        lifetime = timedelta(seconds=self._site.settings.idempotency_ttl_s)
+        for tenant, key in ((values["tenant"], values["key"]) for values in self._keys):
+            await connection.execute(filled("delete_key", schema=self._schema), tenant, key)
+            noted = self._examination.keys.noted.get((tenant, key))
+            if noted is not None:
+                statement = filled("restore_key", schema=self._schema)
+                await connection.execute(statement, tenant, key, *noted, lifetime)
 
     async def _fill_streams(self, connection: asyncpg.Connection) -> dict[StreamId, int]:
         """Make the table of streams what the events say; return the ids."""
@@ -123,14 +136,15 @@ class PostgresRepair:
         """Replace wrong rows and add missing ones, from the lines of the segments."""
         copies = self._examination.copies
         self.rows = sorted(copies.wrong_rows)
-        changed = sorted(copies.wrong_rows.union(copies.wrong_chains))
+        strays = self._examination.strays
+        changed = sorted(copies.wrong_rows.union(copies.wrong_chains, strays))
         for at in range(0, len(changed), RECORDS_AT_ONCE):
             some = changed[at : at + RECORDS_AT_ONCE]
             rows = await connection.fetch(filled("rows_at", schema=self._schema), some)
             if rows:
                 lines = [row["row"] for row in rows]
                 self.kept.append(await asyncio.to_thread(keep_lines, self._site, "postgres-events", lines))
-        await connection.execute(filled("delete_events", schema=self._schema), self.rows)
+        await connection.execute(filled("delete_events", schema=self._schema), [*self.rows, *strays])
         records, written = self._records(ids), 0
         while some_records := await asyncio.to_thread(_take, records, RECORDS_AT_ONCE):
             await copy_events(connection, self._schema, some_records)

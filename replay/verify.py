@@ -110,14 +110,12 @@ async def _postgres_findings(
 ) -> list[Finding]:
     """Look at everything around the events, in one snapshot, after walking to its head."""
     site, schema = examination.site, examination.site.settings.schema
-    head = await connection.fetchrow(site.reads.statements.head)
-    last_row = await connection.fetchval(filled("last_row", schema=schema))
+    head = await examination.walk_to_ends(tell, connection)
     if head is None:
         return [Finding(area="postgres", problem="the row of head is missing", where="head")]
-    await examination.walk(head["position"], tell, connection)
-    found = _head_findings(examination, head, last_row)
+    found = _head_findings(examination, head)
     found += await _mirror_findings(examination, connection, head["position"])
-    found += await _key_findings(connection, schema, head["position"])
+    found += await examination.keys.findings(connection, schema)
     if not examination.foldable:
         problem = "not compared with the log: " + (
             "the copies tell different histories" if examination.copies.diverged else "some of it is lost"
@@ -140,10 +138,14 @@ async def _postgres_findings(
     return found + compared
 
 
-def _head_findings(examination: Examination, head: Any, last_row: int) -> list[Finding]:
+def _head_findings(examination: Examination, head: Any) -> list[Finding]:
     """Compare the head row with the events, and the ends of both copies."""
     found: list[Finding] = []
-    copies, position = examination.copies, head["position"]
+    copies, position, last_row = examination.copies, head["position"], examination.rows_end
+    log_id = examination.site.log_id
+    if log_id is not None and head["log_id"] != log_id:
+        problem = f"the head belongs to log {head['log_id']}, the data directory to {log_id}"
+        found.append(Finding(area="postgres", problem=problem, where="head"))
 
     def add(area: str, problem: str, first: int, last: int, **values: Any) -> None:
         found.append(
@@ -157,6 +159,13 @@ def _head_findings(examination: Examination, head: Any, last_row: int) -> list[F
             )
         )
 
+    for stray in examination.strays:
+        problem = f"a row stands at position {stray}, where no event can be"
+        found.append(Finding(area="postgres", problem=problem, first_position=stray, last_position=stray,
+                             where="events"))  # fmt: skip
+    if position > copies.position:
+        add("postgres", f"the head says position {position}, and both copies end at {copies.position}",
+            copies.position + 1, position)  # fmt: skip
     if last_row > position:
         add("postgres", f"rows up to position {last_row} stand behind the head, which is {position}",
             position + 1, last_row)  # fmt: skip
@@ -202,21 +211,6 @@ async def _mirror_findings(
         problem = f"the segments end at {end}, and were synced up to {witness} once"
         found.append(Finding(area="segments", problem=problem, first_position=end + 1, last_position=witness))
     return found
-
-
-async def _key_findings(connection: asyncpg.Connection, schema: str, head: int) -> list[Finding]:
-    return [
-        Finding(
-            area="keys",
-            problem=f"idempotency key {row['key']!r} of tenant {row['tenant']!r} points at"
-            f" {row['event_count']} events from position {row['first_position']}, which are not there",
-            first_position=row["first_position"],
-            last_position=row["first_position"] + row["event_count"] - 1,
-            where="idempotency_keys",
-            values=dict(row),
-        )
-        for row in await connection.fetch(filled("odd_keys", schema=schema), head)
-    ]
 
 
 def _stream_findings(examination: Examination, streams: dict[StreamId, tuple[int, int]]) -> list[Finding]:
