@@ -201,6 +201,10 @@ class Writer:
         batch = self._form(taken)
         self._again += batch.deferred + batch.doubtful
         for pending, stream, expected, actual in batch.conflicts:
+            if pending.maybe_sent:  # its own commit may be what moved the stream
+                await self.refresh(pending.streams)
+                if await self._was_committed(pending):
+                    continue
             # Who repeats a command expects what was true the first time; its key tells.
             if not await self._tell(pending, await self._outcomes.by_key(pending)):
                 refuse(pending, conflict(stream, expected, actual))
@@ -345,13 +349,16 @@ class Writer:
             if stale:
                 await self.refresh(stale)
             for pending in refused:
+                # First by its event id: under its key may stand itself, or another command.
+                if pending.maybe_sent and await self._was_committed(pending):
+                    continue
                 original = duplicates.get(id(pending))
                 if original is not None:
                     receipt = await self._reads.places(
-                        original.first_position, original.event_count, duplicate=not pending.maybe_sent
+                        original.first_position, original.event_count, duplicate=True
                     )
-                    await self._hand_over(Committed(receipt.last_position, None, [(pending, receipt)]))
-                elif not (pending.maybe_sent and await self._was_committed(pending)):
+                    await self._tell(pending, receipt)
+                else:
                     self._again.append(pending)
         except BaseException:
             self._again += [pending for pending in refused if pending not in self._again]

@@ -199,3 +199,37 @@ async def test_what_postgres_committed_is_not_failed_because_a_neighbour_cannot_
     assert isinstance(found[1], NotMirrored)
     assert found[1].receipt.versions == {B: 2}
     assert found[2].versions == {C: 2}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+async def test_a_key_of_another_command_is_told_as_its_also_after_a_cut(
+    opened: OpenLog, proxy: Proxy, fault: str
+):
+    """`duplicate` says whose events stand there; a lost connection does not make them one's own."""
+    log = await opened(target=proxy.connection)
+    original = await log.append(saying(A, "first", idempotency_key="k"))
+    proxy.faults.append(fault)
+    repeat = await log.append(saying(B, "second", idempotency_key="k"))
+    assert proxy.struck.is_set()
+    assert (repeat.first_position, repeat.duplicate) == (original.first_position, True)
+    assert [event.value["text"] for event in await assert_whole(log)] == ["first"]
+
+
+@pytest.mark.parametrize("key", [None, "k"])
+async def test_invariant_5_a_commit_that_was_read_before_it_was_looked_up_is_no_conflict(
+    opened: OpenLog, proxy: Proxy, key: str | None
+):
+    """The connection is lost after a commit, and somebody asks where the stream stands before the
+    writer does: the stream is then not where the command expected it, because of itself."""
+    log = await opened(target=proxy.connection)
+    await log.append(saying(A))
+    await log.append(saying(B))
+    proxy.faults.extend([ANSWER_LOST, NEVER_SENT])
+    append = asyncio.ensure_future(
+        log.append(Command([said(C), said(A, "mine")], expected={A: 1}, idempotency_key=key))
+    )
+    await proxy.struck.wait()
+    await log.reload([A])
+    receipt = await append
+    assert (receipt.first_position, receipt.duplicate) == (3, False)
+    assert len(await assert_whole(log)) == 4
