@@ -77,13 +77,18 @@ class Fold(Generic[S]):
         if event.type in self.begins:
             return self.initial if state is None else state
         known = self.initial if state is None else state
+        said = event.said
+        if said is None or (event.type not in self.unscanned and b"\\u0000" in bytes(event.data)):
+            said = self._read(event)
+        return known if said is None else self._evolve(known, said, version)
+
+    def _read(self, event: Foldable) -> Any:
+        """Decode what the event says; None when this release cannot read it."""
         data: bytes | Raw = event.data
         if event.encoding is not None or (event.type not in self.unscanned and b"\\u0000" in bytes(data)):
             try:
                 data = readable_data(event)
             except BadPayload:
-                return known
+                return None
         said = decode_event(event.type, event.schema, data, None)
-        if said.__class__ is UnknownEvent:
-            return known
-        return self._evolve(known, said, version)
+        return None if said.__class__ is UnknownEvent else said

@@ -166,8 +166,9 @@ def new(
         # Raws are copied unread. That they come back equal shows each is one JSON value that did
         # not run into the next field; that no reader stumbles over it, `is_strict` has seen. A float
         # that is not finite was written as null, so it does not come back equal either.
-        if _DECODE[name](line) == event and is_strict(line):
-            return hashed(stream, name, schema, id, occurred_at, None, line, meta)
+        said = _DECODE[name](line)
+        if said == event and is_strict(line):
+            return hashed(stream, name, schema, id, occurred_at, None, line, meta, said)
     except (UnicodeEncodeError, RecursionError, TypeError, ValueError):
         pass  # the pass over its fields below accepts it, or says which of them is wrong
     data = Raw(_field_by_field(name, event))
