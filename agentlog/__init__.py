@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from agentlog import errors
     from agentlog.errors import AgentlogError
+    from agentlog.local import LocalStore
     from agentlog.message import Message
     from agentlog.session import Session
-    from agentlog.store import Store, open
+    from agentlog.store import Store, open, open_local
     from eventlog.command import Command, Receipt
     from eventlog.envelope import Event, StreamId
     from eventlog.events import Todo, Usage
@@ -28,6 +29,7 @@ __all__ = [
     "AgentlogError",
     "Command",
     "Event",
+    "LocalStore",
     "Message",
     "Receipt",
     "Session",
@@ -38,12 +40,14 @@ __all__ = [
     "Usage",
     "errors",
     "open",
+    "open_local",
 ]
 
 _HOMES = {
     "AgentlogError": "agentlog.errors",
     "Command": "eventlog.command",
     "Event": "eventlog.envelope",
+    "LocalStore": "agentlog.local",
     "Message": "agentlog.message",
     "Receipt": "eventlog.command",
     "Session": "agentlog.session",
@@ -54,6 +58,7 @@ _HOMES = {
     "Usage": "eventlog.events",
     "errors": "agentlog.errors",
     "open": "agentlog.store",
+    "open_local": "agentlog.store",
 }
 
 

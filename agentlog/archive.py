@@ -12,7 +12,7 @@ from importlib import import_module
 from typing import Any, NamedTuple
 
 from agentlog.errors import NotFound
-from agentlog.scope import Scope
+from agentlog.scope import Naming, Scope
 from agentlog.session import present
 from eventlog.errors import AgentlogError, BadInput
 from eventlog.events import SESSION, ArchiveEvent, GenerationStarted
@@ -113,12 +113,100 @@ def decide_new_generation(
     return [GenerationStarted(number, (conversation or Conversation()).message_count, reason)]
 
 
-class Archives:
+class Questions:
+    """Questions about the sessions that may be named, answered from the local copy of the log.
+
+    Args:
+        reach: returns the position up to which there is something to answer from; may block.
+        catch_up: brings the local copy level first, where an answer is awaited.
+    """
+
+    def __init__(
+        self,
+        naming: Naming,
+        archive: parquet.Archive,
+        reach: Callable[[], int],
+        catch_up: Callable[[], Awaitable[object]],
+    ) -> None:
+        self._naming = naming
+        self._archive = archive
+        self._reach = reach
+        self._catch_up = catch_up
+
+    def sql(self, query: str, *, timeout_s: float | None = None, tenant: str | None = None) -> Answer:
+        """Run one SELECT over `events`, `messages`, `sessions` and `usage`, read-only.
+
+        Args:
+            timeout_s: stop it after so many seconds.
+            tenant: of a store opened for none: show that tenant alone; without it all.
+        Raises:
+            BadInput: it is no such SELECT, or DuckDB refuses it.
+        """
+        seen = self._naming.owner(tenant) if tenant is not None else self._naming.tenant or None
+        return self._question(lambda it: it.sql(query), seen, timeout_s)
+
+    def stat(self, key: str, *, tenant: str | None = None) -> Answer:
+        """Count messages, places, times and bytes of text per generation of a session. Raises NotFound."""
+        owner = self._naming.owner(tenant)
+        return self._question(lambda it: it.stat(key, owner), owner, known=key)
+
+    def head(self, key: str, count: int = 10, *, tenant: str | None = None) -> Answer:
+        """A session's first messages, over all generations. Raises NotFound."""
+        owner = self._naming.owner(tenant)
+        return self._question(lambda it: it.head(key, count, owner), owner, known=key)
+
+    def tail(self, key: str, count: int = 10, *, tenant: str | None = None) -> Answer:
+        """A session's last messages, over all generations, oldest first. Raises NotFound."""
+        owner = self._naming.owner(tenant)
+        return self._question(lambda it: it.tail(key, count, owner), owner, known=key)
+
+    def seq(
+        self, key: str, first: int, last: int | None = None, *, generation: int = 0, tenant: str | None = None
+    ) -> Answer:
+        """Messages `first` to `last` (without it: that one) of a generation; the first is 0."""
+        owner = self._naming.owner(tenant)
+        end = first if last is None else last
+        if not (0 <= first <= end and 0 <= generation <= GENERATION_MAX):
+            raise BadInput(
+                f"messages {first} to {end} of generation {generation} cannot be", hint="count from 0"
+            )
+        return self._question(lambda it: it.seq(key, generation, first, end, owner), owner)
+
+    def grep(
+        self, pattern: str, key: str | None = None, *, limit: int = 100, tenant: str | None = None
+    ) -> Answer:
+        """Messages in which a regular expression (RE2) is found, in one session or in all."""
+        owner = self._naming.owner(tenant)
+        return self._question(lambda it: it.grep(pattern, owner, key, limit), owner)
+
+    def _question(
+        self,
+        ask: Callable[[parquet.Connection], parquet.Result],
+        tenant: str | None,
+        timeout_s: float | None = None,
+        known: str | None = None,
+    ) -> Answer:
+        """Return the answer, not asked for yet. `known`: a session that must have a message."""
+
+        def find() -> Found:
+            with self._archive.connect(self._reach(), tenant=tenant, timeout_s=timeout_s) as connection:
+                result = ask(connection)
+                found = Found(result.columns, result.types, result.rows())
+            if known is not None and not found.rows:
+                raise NotFound(
+                    f"the archive has no message of session {known!r}", hint="check key and tenant", key=known
+                )
+            return found
+
+        return Answer(find, self._catch_up)
+
+
+class Archives(Questions):
     """The archive of the sessions a store may name."""
 
     def __init__(self, scope: Scope, archive: parquet.Archive) -> None:
+        super().__init__(scope, archive, lambda: scope.log.segments.durable_position, scope.log.catch_up)
         self._scope = scope
-        self._archive = archive
 
     async def new_generation(
         self,
@@ -142,52 +230,6 @@ class Archives:
         await self._scope.decide(stream, ["sessions", "conversations", "generations"], decide, meta=meta)
         return started[0].generation
 
-    def sql(self, query: str, *, timeout_s: float | None = None, tenant: str | None = None) -> Answer:
-        """Run one SELECT over `events`, `messages`, `sessions` and `usage`, read-only.
-
-        Args:
-            timeout_s: stop it after so many seconds.
-            tenant: of a store opened for none: show that tenant alone; without it all.
-        Raises:
-            BadInput: it is no such SELECT, or DuckDB refuses it.
-        """
-        seen = self._scope.owner(tenant) if tenant is not None else self._scope.tenant or None
-        return self._question(lambda it: it.sql(query), seen, timeout_s)
-
-    def stat(self, key: str, *, tenant: str | None = None) -> Answer:
-        """Count messages, places, times and bytes of text per generation of a session. Raises NotFound."""
-        owner = self._scope.owner(tenant)
-        return self._question(lambda it: it.stat(key, owner), owner, known=key)
-
-    def head(self, key: str, count: int = 10, *, tenant: str | None = None) -> Answer:
-        """A session's first messages, over all generations. Raises NotFound."""
-        owner = self._scope.owner(tenant)
-        return self._question(lambda it: it.head(key, count, owner), owner, known=key)
-
-    def tail(self, key: str, count: int = 10, *, tenant: str | None = None) -> Answer:
-        """A session's last messages, over all generations, oldest first. Raises NotFound."""
-        owner = self._scope.owner(tenant)
-        return self._question(lambda it: it.tail(key, count, owner), owner, known=key)
-
-    def seq(
-        self, key: str, first: int, last: int | None = None, *, generation: int = 0, tenant: str | None = None
-    ) -> Answer:
-        """Messages `first` to `last` (without it: that one) of a generation; the first is 0."""
-        owner = self._scope.owner(tenant)
-        end = first if last is None else last
-        if not (0 <= first <= end and 0 <= generation <= GENERATION_MAX):
-            raise BadInput(
-                f"messages {first} to {end} of generation {generation} cannot be", hint="count from 0"
-            )
-        return self._question(lambda it: it.seq(key, generation, first, end, owner), owner)
-
-    def grep(
-        self, pattern: str, key: str | None = None, *, limit: int = 100, tenant: str | None = None
-    ) -> Answer:
-        """Messages in which a regular expression (RE2) is found, in one session or in all."""
-        owner = self._scope.owner(tenant)
-        return self._question(lambda it: it.grep(pattern, owner, key, limit), owner)
-
     async def build(self, progress: Callable[[int, int], None] | None = None) -> int:
         """Write Parquet files for all this host has; return the position they reach.
 
@@ -204,25 +246,3 @@ class Archives:
         """
         head = self._scope.log.segments.durable_position
         return await asyncio.to_thread(self._archive.rebuild, head, progress)
-
-    def _question(
-        self,
-        ask: Callable[[parquet.Connection], parquet.Result],
-        tenant: str | None,
-        timeout_s: float | None = None,
-        known: str | None = None,
-    ) -> Answer:
-        """Return the answer, not asked for yet. `known`: a session that must have a message."""
-
-        def find() -> Found:
-            head = self._scope.log.segments.durable_position
-            with self._archive.connect(head, tenant=tenant, timeout_s=timeout_s) as connection:
-                result = ask(connection)
-                found = Found(result.columns, result.types, result.rows())
-            if known is not None and not found.rows:
-                raise NotFound(
-                    f"the archive has no message of session {known!r}", hint="check key and tenant", key=known
-                )
-            return found
-
-        return Answer(find, self._scope.log.catch_up)

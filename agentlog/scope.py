@@ -29,18 +29,15 @@ ATTEMPTS_MAX = 10
 Decide = Callable[..., Sequence[AgentEvent]]
 
 
-class Scope:
-    """A log and the tenant whose data may be named in it.
+class Naming:
+    """Whose data may be named.
 
     Attributes:
-        log: the whole log.
         tenant: "" when any tenant may be named.
     """
 
-    def __init__(self, log: Log, tenant: str) -> None:
-        self.log = log
+    def __init__(self, tenant: str) -> None:
         self.tenant = tenant
-        self._turns: WeakValueDictionary[StreamId, asyncio.Lock] = WeakValueDictionary()
 
     def owner(self, tenant: str | None) -> str:
         """Return the tenant of a call, or refuse to name another's data.
@@ -60,6 +57,19 @@ class Scope:
     def stream(self, kind: str, key: str, tenant: str | None) -> StreamId:
         """Return the identity of a stream that may be named. Raises WrongTenant, BadIdentifier."""
         return check_stream(self.owner(tenant), kind, key)
+
+
+class Scope(Naming):
+    """A log and the tenant whose data may be named in it.
+
+    Attributes:
+        log: the whole log.
+    """
+
+    def __init__(self, log: Log, tenant: str) -> None:
+        super().__init__(tenant)
+        self.log = log
+        self._turns: WeakValueDictionary[StreamId, asyncio.Lock] = WeakValueDictionary()
 
     def new(
         self,

@@ -17,6 +17,7 @@ from agentlog.archive import Archives
 from agentlog.configuration import Configuration, Postgres, configure
 from agentlog.conversation import Conversations
 from agentlog.errors import BadInput, ProjectionMismatch, Refused, SchemaMismatch
+from agentlog.local import LocalStore
 from agentlog.plan import Plans
 from agentlog.queue import Queue
 from agentlog.scope import Scope, TenantLog
@@ -24,9 +25,10 @@ from agentlog.session import Sessions
 from eventlog.clock import SystemClock
 from eventlog.embedded.server import attach
 from eventlog.io import SystemIo
+from eventlog.local import LocalCopy
 from eventlog.log import Log
 from eventlog.postgres import migrate as schema
-from eventlog.postgres.connect import Target, connect
+from eventlog.postgres.connect import Target, session
 from eventlog.projection import InlineProjection, versions_of
 from eventlog.settings import Settings
 from projections.archive import Archive
@@ -78,6 +80,7 @@ class Store:
     Attributes:
         sessions, conversation, archive, queue, plan: one handle per noun.
         log: the log itself: append, read, subscribe. Of one tenant, when the store is.
+        local: this host's copy by itself: what can be read while Postgres is away.
         configuration: as opened.
     """
 
@@ -92,6 +95,7 @@ class Store:
         self.archive = Archives(scope, archive)
         self.queue = Queue(scope)
         self.plan = Plans(scope)
+        self.local = LocalStore(LocalCopy(log.directory, SystemIo()), configuration.tenant)
         self._scope = scope
         self._archive = archive
         self._closing = closing
@@ -276,6 +280,18 @@ async def _open(configuration: Configuration, migrate: bool | None, tell: Tell |
         return Store(log, configuration, archive, stack.pop_all())
 
 
+def open_local(data: str | os.PathLike[str] | None = None, *, tenant: str | None = None) -> LocalStore:
+    """Read this host's copy of a log without Postgres: nothing is started, written, or to be closed.
+
+    Args:
+        data, tenant: as for `open`.
+    Raises:
+        BadInput: there is no log in that directory. Damaged, FormatTooNew: it does not read.
+    """
+    configuration = configure(data, tenant=tenant)
+    return LocalStore(LocalCopy.open(configuration.data), configuration.tenant)
+
+
 @asynccontextmanager
 async def server_of(configuration: Configuration, tell: Tell | None = None) -> AsyncIterator[Target]:
     """Give the Postgres of a configuration; the embedded one is started, and let go of at the end.
@@ -310,8 +326,8 @@ async def bring_up_to_date(
         SchemaMismatch, ProjectionMismatch: it is not, and nobody asked for it to be changed; or a
             newer release made it.
     """
-    connection = await connect(target, timeout_s=settings.connect_timeout_s, command_timeout_s=None)
-    try:
+    wait_s = settings.connect_timeout_s
+    async with session(target, timeout_s=wait_s, command_timeout_s=settings.command_timeout_s) as connection:
         try:
             await schema.check(connection, settings.schema, INLINE)
             if not migrate:
@@ -322,9 +338,9 @@ async def bring_up_to_date(
         except SchemaMismatch:
             if not (migrate or (embedded and migrate is None)):
                 raise
+    # A migration may take its time.
+    async with session(target, timeout_s=wait_s, command_timeout_s=None) as connection:
         return (await schema.migrate(connection, settings.schema, INLINE, (VIEWS_SQL,))).rebuild
-    finally:
-        await connection.close()
 
 
 def _is_upgrade(mismatch: ProjectionMismatch, projections: Sequence[InlineProjection]) -> bool:

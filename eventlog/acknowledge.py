@@ -16,7 +16,7 @@ import msgspec
 from eventlog.batch import Pending
 from eventlog.clock import Clock
 from eventlog.command import Receipt
-from eventlog.errors import MirrorUnavailable, NotMirrored
+from eventlog.errors import LogUnavailable, MirrorUnavailable, NotMirrored
 from eventlog.mirror import Mirror
 from eventlog.segment.store import Block
 
@@ -93,7 +93,8 @@ class Acknowledger:
     async def heal(self, head_position: int) -> None:
         """Try to bring a failed mirror level with Postgres; at most twice a second.
 
-        Raises MirrorUnavailable, with the cause, while that is not possible.
+        Raises MirrorUnavailable, with the cause, while that is not possible; LogUnavailable when it is
+        Postgres that cannot be read.
         """
         async with self._healing:
             if self.trouble is None:
@@ -111,6 +112,8 @@ class Acknowledger:
                 finally:
                     # From its end: it may have waited, and those behind it are not to wait as long.
                     self._healed_at = self._clock.monotonic()
+            if isinstance(self.trouble, LogUnavailable):
+                raise LogUnavailable(f"the local segments cannot be brought level: {self.trouble}")
         raise MirrorUnavailable(
             f"the local segments cannot be written: {self.trouble}",
             hint="nothing was appended; free disk space or check the disk, then append again",

@@ -18,14 +18,23 @@ from eventlog.clock import Clock, Ids, SystemClock
 from eventlog.command import Command, Head, Receipt
 from eventlog.directory import DataDirectory
 from eventlog.envelope import Event, StreamId, us_to_time
-from eventlog.errors import BadInput, CopiesDisagree
+from eventlog.errors import BadInput, CopiesDisagree, LogUnavailable
 from eventlog.home import Home
 from eventlog.io import Io, SystemIo
 from eventlog.mirror import Mirror
 from eventlog.notify import Notifier
 from eventlog.postgres import migrate as schema
 from eventlog.postgres.append import Appender
-from eventlog.postgres.connect import Target, check_durable, connect, is_broken, unavailable
+from eventlog.postgres.connect import (
+    Target,
+    cannot_write,
+    check_durable,
+    check_writable,
+    connect,
+    is_broken,
+    session,
+    unavailable,
+)
 from eventlog.postgres.reads import PAGE_EVENTS, Reads
 from eventlog.postgres.sql import Statements
 from eventlog.projection import InlineProjection, signature
@@ -125,10 +134,12 @@ class Log:
             mirror = await _open_mirror(directory, reads, settings, io, clock, head["epoch"])
             await compare_heads(mirror, reads)
             await mirror.catch_up(head["position"], progress)
-        except BaseException:
+        except BaseException as error:
             if mirror is not None:
                 await mirror.close()
             await reads.close()
+            if cannot_write(error):
+                raise unavailable(error) from error
             raise
         parts = _start(directory, reads, mirror, postgres, settings, projections, clock, head)
         return cls(parts, settings, projections, views_sql, clock)
@@ -139,7 +150,8 @@ class Log:
         Raises:
             Conflict: a stream is not at the expected version; nothing was appended.
             BadInput: the command can never be appended.
-            LogUnavailable: Postgres is away; nothing was appended.
+            LogUnavailable: Postgres is away, or takes no writes; nothing was appended.
+            CopiesDisagree: Postgres came back without events that the segments have; nothing was appended.
             OutcomeUnknown: the commit's answer was lost and Postgres is away; append again with
                 the same event ids or idempotency key.
             NotMirrored: Postgres has it, the local segment does not; do not append again.
@@ -187,12 +199,20 @@ class Log:
         """Yield events with after < position <= until, in order, in blocks; None reads to the head.
 
         Local segments first, Postgres for what they do not have yet.
+        Raises LogUnavailable when Postgres is away, after all that the segments have.
         """
-        end = (await self.head()).position if until is None else until
+        end, away = until, None
+        if end is None:
+            try:
+                end = (await self.head()).position
+            except LogUnavailable as error:
+                end, away = self.segments.durable_position, error
         blocks = self.segments.read(after, min(end, self.segments.durable_position))
         while (block := await asyncio.to_thread(next, blocks, None)) is not None:
             after = block[-1].position
             yield block
+        if away is not None:
+            raise away
         while after < end:
             page = await self.reads.page(after, end, PAGE_EVENTS)
             if not page:
@@ -208,8 +228,9 @@ class Log:
     def subscribe(self, after: int = 0) -> AsyncIterator[Event]:
         """Every event after a position, then every new one as it comes, without end.
 
-        Never misses a position and never repeats one; on a gap it would rather raise Damaged. Ends
-        with LogUnavailable when Postgres goes away: subscribe again after the last position seen.
+        Never misses a position and never repeats one; on a gap it would rather raise Damaged. While
+        Postgres is away it gives what the segments have, and goes on by itself when it is back.
+        Raises CopiesDisagree when Postgres came back without what was offered.
         """
         return follow(self, after, self._parts.notifier.wait_beyond)
 
@@ -258,14 +279,15 @@ async def _check_schema(
     migrate: bool,
     unfilled: bool,
 ) -> None:
-    connection = await connect(postgres, timeout_s=settings.connect_timeout_s, command_timeout_s=None)
-    try:
+    # A migration may take its time; a check that hangs is a server that is not there.
+    timeout_s = None if migrate else settings.command_timeout_s
+    async with session(
+        postgres, timeout_s=settings.connect_timeout_s, command_timeout_s=timeout_s
+    ) as connection:
         await check_durable(connection)
         if migrate:
             await schema.migrate(connection, settings.schema, projections, views_sql)
         await schema.check(connection, settings.schema, projections, unfilled=unfilled)
-    finally:
-        await connection.close()
 
 
 async def _open_mirror(
@@ -339,6 +361,7 @@ def _start(
             clock=clock,
         )
         try:
+            check_writable(connection)
             await compare_heads(mirror, reads)
             await appender.prepare()
         except BaseException as error:

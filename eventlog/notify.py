@@ -66,7 +66,9 @@ class Notifier:
                 return
             try:
                 self._listener = await connect(
-                    self._target, timeout_s=self._settings.connect_timeout_s, command_timeout_s=None
+                    self._target,
+                    timeout_s=self._settings.connect_timeout_s,
+                    command_timeout_s=self._settings.command_timeout_s,
                 )
                 await self._listener.add_listener(self._channel, self._on_notification)
             except (AgentlogError, asyncpg.PostgresError, OSError):

@@ -7,25 +7,34 @@ key. Reads only; who is told what, and what is sent again, is writer.py's.
 from __future__ import annotations
 
 from eventlog.batch import Pending, StreamState
-from eventlog.command import Receipt
+from eventlog.command import Command, Receipt
 from eventlog.envelope import StreamId
 from eventlog.errors import Conflict, OutcomeUnknown
 from eventlog.postgres.reads import Reads
 
+# Ten megabytes of ids. Who repeats a command after so many others of unknown outcome uses a key.
+DOUBTFUL_MAX = 100_000
+
 
 class Outcomes:
-    """Looks commands up. Remembers which ended as OutcomeUnknown, so that a repeat is looked up first."""
+    """Looks commands up. Remembers whose callers do not know, so that a repeat is looked up first."""
 
     def __init__(self, reads: Reads) -> None:
         self._reads = reads
-        self._doubtful: set[str] = set()  # first event ids
+        self._doubtful: dict[str, None] = {}  # first event ids, the oldest first
 
     def is_doubtful(self, event_id: str) -> bool:
         return event_id in self._doubtful
 
+    def doubt(self, command: Command) -> None:
+        """Remember that its caller cannot know whether it was committed."""
+        self._doubtful[command.events[0].id] = None
+        if len(self._doubtful) > DOUBTFUL_MAX:
+            del self._doubtful[next(iter(self._doubtful))]
+
     def unknown(self, pending: Pending, cause: BaseException) -> OutcomeUnknown:
         """The error for a command that may or may not have been committed."""
-        self._doubtful.add(pending.command.events[0].id)
+        self.doubt(pending.command)
         error = OutcomeUnknown(
             "the connection was lost while this command was committed, and what became of it cannot be"
             f" read: {cause}",
@@ -48,7 +57,7 @@ class Outcomes:
         if position is None:
             return None
         receipt = await self._reads.places(position, len(events), duplicate=False)
-        self._doubtful.discard(events[0].id)
+        self._doubtful.pop(events[0].id, None)
         return receipt
 
     async def by_key(self, pending: Pending) -> Receipt | None:

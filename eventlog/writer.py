@@ -19,11 +19,12 @@ from eventlog.batch import Batch, FoldFailed, Pending, StreamState, form_batch, 
 from eventlog.clock import Clock
 from eventlog.command import Command, Receipt, with_key_note
 from eventlog.envelope import StreamId
-from eventlog.errors import Closed, LogUnavailable
+from eventlog.errors import Closed, CopiesDisagree, LogUnavailable
 from eventlog.home import Home
+from eventlog.outage import Outage
 from eventlog.outcome import Outcomes, conflict
+from eventlog.postgres import connect as server
 from eventlog.postgres.append import Appended, Appender
-from eventlog.postgres.connect import OTHER_WRITER_SET, disconnect, is_broken, is_rolled_back, translate
 from eventlog.postgres.reads import Folds, Reads
 from eventlog.settings import Settings
 
@@ -60,12 +61,12 @@ class Writer:
         self._acknowledger = acknowledger
         self._folds = folds
         self._settings = settings
-        self._clock = clock
         self._known: dict[StreamId, StreamState] = {}
         self._waiting: deque[Pending] = deque()
         self._again: list[Pending] = []  # refused or deferred; they go before `_waiting`
         self._working = False
         self._tick = 0
+        self._outage = Outage(settings, clock)
         self._home = Home()
         self._closing = False
         self._arrived = asyncio.Event()
@@ -92,7 +93,11 @@ class Writer:
         pending.in_doubt = self._outcomes.is_doubtful(command.events[0].id)
         self._waiting.append(pending)
         self._arrived.set()
-        return await future
+        try:
+            return await future
+        except asyncio.CancelledError:
+            self._outcomes.doubt(command)  # it may be on its way; who repeats it hears the truth
+            raise
 
     def _check_open(self) -> None:
         self._home.check()
@@ -124,7 +129,7 @@ class Writer:
         self._arrived.set()
         await self._task
         if self._appender is not None:
-            await disconnect(self._appender.connection)
+            await server.disconnect(self._appender.connection)
 
     def _next_tick(self) -> int:
         self._tick += 1
@@ -237,27 +242,35 @@ class Writer:
         """Send a batch; None when it must be formed and sent again (its commands wait in `_again`)."""
         commands = [entry.pending for entry in batch.entries]
         try:
+            if self._appender is not None and self._appender.connection.is_closed():
+                self._disconnect()  # before anything was sent: no outcome is unknown by that
             if self._appender is None:
                 self._appender = await self._connect()
             if self._appender.epoch != self._epoch:
                 self._begin_epoch(commands, self._appender.epoch)
                 return None
-            return await self._appender.send(batch, self._acknowledger.mirror.durable_position)
-        except LogUnavailable as error:
+            appended = await self._appender.send(batch, self._acknowledger.mirror.durable_position)
+            self._outage.end()
+            return appended
+        except (LogUnavailable, CopiesDisagree) as error:
             self._give_up(commands, error)
         except Exception as error:
             retry = commands[0].attempts < ATTEMPTS_MAX
-            if self._appender and is_broken(error, closed=self._appender.connection.is_closed()):
-                self._lost(commands)
-            elif retry and getattr(error, "sqlstate", None) == OTHER_WRITER_SET:
+            if self._appender and server.is_broken(error, closed=self._appender.connection.is_closed()):
+                self._lost(commands, error)
+            elif server.cannot_write(error):
+                await self._wait_out(commands, error)
+            elif self._outage.is_hopeless():
+                self._give_up(commands, server.unavailable(error))
+            elif retry and getattr(error, "sqlstate", None) == server.OTHER_WRITER_SET:
                 self._disconnect()
                 self._try_again(commands)
-            elif retry and is_rolled_back(error):
+            elif retry and server.is_rolled_back(error):
                 self._try_again(commands)
             elif len(commands) > 1:
                 self._one_by_one(commands)
             else:
-                self._fail(commands, translate(error))
+                self._fail(commands, server.translate(error))
         return None
 
     def _begin_epoch(self, commands: Sequence[Pending], epoch: int) -> None:
@@ -271,24 +284,34 @@ class Writer:
         for pending in commands:
             pending.attempts += 1
 
-    def _lost(self, commands: Sequence[Pending]) -> None:
+    async def _wait_out(self, commands: Sequence[Pending], error: Exception) -> None:
+        """The server takes no writes now: try again as long as was asked for, on a new connection."""
+        self._disconnect()  # the address may lead to another server by then
+        if self._closing or self._outage.is_long():
+            self._give_up(commands, server.translate(error))
+        else:
+            self._again += commands
+            await asyncio.sleep(RECONNECT_INTERVAL_S)
+
+    def _lost(self, commands: Sequence[Pending], error: Exception) -> None:
         """The connection died with this batch in flight: send again, and look before believing."""
         self._disconnect()
         for pending in commands:
             pending.maybe_sent = True
             pending.attempts += 1
-        if commands[0].attempts <= ATTEMPTS_MAX:
+        if self._outage.is_hopeless():
+            self._give_up(commands, server.unavailable(error))
+        elif commands[0].attempts <= ATTEMPTS_MAX:
             self._again += commands
         elif len(commands) > 1:
             self._one_by_one(commands)
         else:
-            error = LogUnavailable(f"Postgres closed the connection on this command {ATTEMPTS_MAX} times")
-            self._fail(commands, error)
+            self._fail(commands, LogUnavailable(f"the connection died {ATTEMPTS_MAX} times on this command"))
 
     def _disconnect(self) -> None:
-        assert self._appender is not None, "a connection that cannot be opened is LogUnavailable"
-        self._appender.connection.terminate()
-        self._appender = None
+        if self._appender is not None:
+            self._appender.connection.terminate()
+            self._appender = None
 
     def _one_by_one(self, commands: Sequence[Pending]) -> None:
         """Postgres refused a batch as a whole: find the command it meant, let the others through."""
@@ -298,16 +321,15 @@ class Writer:
         self._again += commands
 
     async def _connect(self) -> Appender:
-        deadline = self._clock.monotonic() + self._settings.unavailable_wait_s
         while True:
             try:
                 return await self._open_appender()
             except LogUnavailable:
-                if self._clock.monotonic() >= deadline:
+                if self._closing or self._outage.is_long():
                     raise
                 await asyncio.sleep(RECONNECT_INTERVAL_S)
 
-    def _give_up(self, commands: Sequence[Pending], error: LogUnavailable) -> None:
+    def _give_up(self, commands: Sequence[Pending], error: Exception) -> None:
         """Postgres stayed away: fail all that wait, saying which of them may have been committed."""
         everything = [*commands, *self._again, *self._waiting]
         self._again = []
@@ -316,10 +338,11 @@ class Writer:
         self._fail(everything, error)
 
     def _fail(self, commands: Sequence[Pending], error: BaseException) -> None:
+        self._outage.end()
         for pending in commands:
             if pending.committed:
                 continue  # the acknowledger tells it
-            may_stand = (pending.maybe_sent or pending.in_doubt) and isinstance(error, LogUnavailable)
+            may_stand = pending.maybe_sent or pending.in_doubt  # by an earlier attempt, whatever failed now
             refuse(pending, self._outcomes.unknown(pending, error) if may_stand else error)
 
     async def _hand_over(self, committed: Committed) -> None:

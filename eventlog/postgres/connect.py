@@ -7,7 +7,9 @@ no password ever reaches a message.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+import math
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from typing import Any
 
 import asyncpg
@@ -21,6 +23,7 @@ OLDEST_MAJOR = 14
 OTHER_WRITER_SET = "AL002"
 
 GOODBYE_S = 0.5
+LOCK_TIMEOUT_S = 30.0
 
 Target = str | Mapping[str, Any]  # a postgresql:// URL, or keyword arguments of asyncpg.connect
 
@@ -38,6 +41,22 @@ _BROKEN = (
     TimeoutError,
     asyncio.IncompleteReadError,
 )
+# The server is there and cannot take writes, whatever they are: a standby, one that was made read-only,
+# a full disk, a gate that a stranger holds, a right that was taken away. It rolled back and says so.
+_CANNOT_WRITE = (
+    asyncpg.ReadOnlySQLTransactionError,
+    asyncpg.DiskFullError,
+    asyncpg.LockNotAvailableError,
+    asyncpg.InsufficientPrivilegeError,
+)
+# It rolled back as well; whether this command or the server is at fault, its class does not tell.
+_TROUBLE = (
+    asyncpg.OperatorInterventionError,
+    asyncpg.PostgresSystemError,
+    asyncpg.InternalServerError,
+    asyncpg.DeadlockDetectedError,
+    asyncpg.SerializationError,
+)
 # The schema is not there, or not this release's.
 _MISSING = (
     asyncpg.InvalidSchemaNameError,
@@ -51,9 +70,10 @@ _EXHAUSTED = (asyncpg.InsufficientResourcesError, asyncpg.PostgresIOError)
 _ROLLED_BACK = (
     asyncpg.DeadlockDetectedError,
     asyncpg.SerializationError,
-    asyncpg.LockNotAvailableError,
     asyncpg.QueryCanceledError,
 )
+# After these a session is over, whatever the reason: idle for too long, killed, the server stopped.
+_FATAL = ("FATAL", "PANIC")
 
 
 def is_broken(error: BaseException, *, closed: bool) -> bool:
@@ -66,7 +86,7 @@ def is_broken(error: BaseException, *, closed: bool) -> bool:
     # wrong number of arguments, two operations at once. To retry those would hide them.
     if isinstance(error, asyncpg.InterfaceError):
         return closed
-    return isinstance(error, _BROKEN)
+    return isinstance(error, _BROKEN) or getattr(error, "severity_en", "") in _FATAL
 
 
 def is_rolled_back(error: BaseException) -> bool:
@@ -74,8 +94,18 @@ def is_rolled_back(error: BaseException) -> bool:
     return isinstance(error, _ROLLED_BACK)
 
 
+def cannot_write(error: BaseException) -> bool:
+    """True when the server certainly rolled back and would refuse any other command just so."""
+    return isinstance(error, _CANNOT_WRITE)
+
+
 async def connect(target: Target, *, timeout_s: float, command_timeout_s: float | None) -> asyncpg.Connection:
     """Open one connection and check that the server can hold a log.
+
+    Args:
+        timeout_s: for connecting.
+        command_timeout_s: for each statement; a lock is waited for half as long, so that the server's
+            own, certain answer comes first. None: without limit, a lock LOCK_TIMEOUT_S.
 
     Raises:
         LogUnavailable: no server, no such database, or no permission.
@@ -85,7 +115,11 @@ async def connect(target: Target, *, timeout_s: float, command_timeout_s: float 
     arguments |= {
         "timeout": timeout_s,
         "command_timeout": command_timeout_s,
-        "server_settings": {**arguments.get("server_settings", {}), **_SESSION},
+        "server_settings": {
+            **arguments.get("server_settings", {}),
+            **_SESSION,
+            "lock_timeout": f"{1000 * min(LOCK_TIMEOUT_S, (command_timeout_s or math.inf) / 2):.0f}ms",
+        },
     }
     try:
         connection = await asyncpg.connect(**arguments)
@@ -99,13 +133,46 @@ async def connect(target: Target, *, timeout_s: float, command_timeout_s: float 
         raise unavailable(error) from error
     major = connection.get_server_version().major
     if major < OLDEST_MAJOR:
-        await connection.close()
+        await disconnect(connection)
         raise PostgresTooOld(
             f"Postgres {major} is too old: agentlog needs {OLDEST_MAJOR} or newer",
             hint="upgrade the server, or open without a URL to use the embedded one",
             major=major,
         )
     return connection
+
+
+@asynccontextmanager
+async def session(
+    target: Target, *, timeout_s: float, command_timeout_s: float | None
+) -> AsyncIterator[asyncpg.Connection]:
+    """Lend a connection for a few statements, as `connect` opens it; close it whatever happens.
+
+    Raises LogUnavailable when it breaks meanwhile, or when the server takes no writes.
+    """
+    connection = await connect(target, timeout_s=timeout_s, command_timeout_s=command_timeout_s)
+    try:
+        yield connection
+    except Exception as error:
+        if is_broken(error, closed=connection.is_closed()) or cannot_write(error):
+            raise unavailable(error) from error
+        raise
+    finally:
+        await disconnect(connection)
+
+
+def check_writable(connection: asyncpg.Connection) -> None:
+    """Refuse a server that takes no writes now. It said so when the connection was opened.
+
+    Raises:
+        LogUnavailable: it is a standby, or was made read-only.
+    """
+    told = connection.get_settings()
+    for name, what in (("in_hot_standby", "is a standby"), ("default_transaction_read_only", "is read-only")):
+        if getattr(told, name, "off") == "on":
+            raise LogUnavailable(
+                f"Postgres {what} ({name} = on)", hint="nothing was appended; write to the primary server"
+            )
 
 
 async def check_durable(connection: asyncpg.Connection) -> None:
@@ -137,7 +204,6 @@ _SESSION = {
     "application_name": "agentlog",
     "timezone": "UTC",
     "default_transaction_isolation": "read committed",
-    "lock_timeout": "30s",
     "idle_in_transaction_session_timeout": "60s",
 }
 
@@ -152,7 +218,10 @@ def unavailable(error: BaseException) -> LogUnavailable:
 
 
 def translate(error: Exception) -> Exception:
-    """Return the agentlog error for a refusal of the append function, or the error itself."""
+    """Return the agentlog error for a refusal of the append function, or the error itself.
+
+    What the server rolled back because of its own state, not because of a command, is LogUnavailable.
+    """
     if getattr(error, "sqlstate", None) == OTHER_WRITER_SET:
         return ProjectionMismatch(
             f"this log stands at {error.args[0]}",
@@ -168,4 +237,6 @@ def translate(error: Exception) -> Exception:
             f"Postgres cannot append: {type(error).__name__}: {error.args[0]}",
             hint="nothing was appended; free disk space or memory on its server, then append again",
         )
+    if isinstance(error, (*_CANNOT_WRITE, *_TROUBLE)):
+        return unavailable(error)
     return error

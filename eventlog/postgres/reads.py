@@ -107,6 +107,9 @@ class Reads:
                 broken = is_broken(error, closed=connection.is_closed())
                 connection.terminate()
                 if broken:
+                    # What broke this one has broken those that lie idle, whether they know it or not.
+                    while self._idle:
+                        self._idle.pop().terminate()
                     raise unavailable(error) from error
                 raise
             self._idle.append(connection)
@@ -121,8 +124,19 @@ class Reads:
     async def fetch(self, sql: str, *arguments: Any) -> list[asyncpg.Record]:
         """Run one query, `{schema}` replaced, and return its rows.
 
+        Every query of ours may run twice: one that meets a connection from before, which has died
+        since, is asked again on a new one.
         Raises LogUnavailable when Postgres is away; other errors of the server as they are.
         """
+        idle = bool(self._idle)
+        try:
+            return await self._fetch(sql, arguments)
+        except LogUnavailable:
+            if not idle:
+                raise
+        return await self._fetch(sql, arguments)
+
+    async def _fetch(self, sql: str, arguments: Sequence[Any]) -> list[asyncpg.Record]:
         async with self.connection() as connection:
             rows: list[asyncpg.Record] = await connection.fetch(self.sql(sql), *arguments)
         return rows

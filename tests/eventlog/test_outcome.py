@@ -130,6 +130,30 @@ async def test_invariant_5_a_key_tells_the_outcome_also_after_a_restart(
     assert len(await assert_whole(again)) == 1
 
 
+@pytest.mark.parametrize("others", [0, 3])
+async def test_invariant_5_a_repeat_after_a_cancellation_never_lands_twice(
+    opened: OpenLog, proxy: Proxy, others: int
+):
+    """The caller went away and cannot know; the same event ids again, on the same open log."""
+    log = await opened(target=proxy.connection)
+    await log.append(saying(A, "0"))
+    for number, ticks in enumerate([0, 1, 2, 3, 5, 8, 20, 200], 1):
+        command = saying(A, str(number))
+        append = asyncio.ensure_future(log.append(command))
+        neighbours = [asyncio.ensure_future(log.append(saying(B))) for _ in range(others)]
+        if number % 2:
+            proxy.faults.append(SENT_AND_CUT)
+        for _ in range(ticks):
+            await asyncio.sleep(0)
+        append.cancel()
+        await asyncio.wait([append])
+        receipt = await log.append(command)
+        await asyncio.gather(*neighbours)
+        events = await assert_whole(log)
+        assert events[receipt.first_position - 1].id == command.events[0].id
+    assert [event.value["text"] for event in events if event.stream_id == A] == list("012345678")
+
+
 async def test_a_log_closes_though_postgres_does_not_answer_any_more(opened: OpenLog, proxy: Proxy):
     """A firewall that forgot the connections: nobody says goodbye."""
     log = await opened(target=proxy.connection)
@@ -141,19 +165,6 @@ async def test_a_log_closes_though_postgres_does_not_answer_any_more(opened: Ope
     await asyncio.wait([follower])
     await asyncio.wait_for(log.close(), 30)
     assert log.segments.durable_position == 1
-
-
-async def test_a_subscriber_that_lost_postgres_goes_on_after_the_last_position(opened: OpenLog, proxy: Proxy):
-    log, writer = await opened(target=proxy.connection), await opened("writer")
-    await writer.append(saying(A))
-    events = log.subscribe()
-    assert (await anext(events)).position == 1
-    await proxy.go_away()
-    with pytest.raises(LogUnavailable):
-        await anext(events)
-    await writer.append(saying(A))
-    await proxy.come_back()
-    assert (await anext(log.subscribe(1))).position == 2
 
 
 async def test_what_was_never_sent_fails_as_unavailable_not_as_unknown(opened: OpenLog, proxy: Proxy):

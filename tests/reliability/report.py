@@ -36,6 +36,10 @@ class Report:
     failures: list[str] = field(default_factory=list)
     started: float = field(default_factory=time.monotonic)
 
+    def elapsed_s(self) -> float:
+        """Return how long the run has taken so far."""
+        return time.monotonic() - self.started
+
     def finish(self, *, as_json: bool = False) -> int:
         """Print the report and return the exit code: 0 when nothing failed, 1 otherwise."""
         facts: dict[str, object] = {
@@ -43,7 +47,7 @@ class Report:
             "seed": self.seed,
             "date": time.strftime("%Y-%m-%d", time.gmtime()),
             "machine": machine(),
-            "seconds": round(time.monotonic() - self.started, 1),
+            "seconds": round(self.elapsed_s(), 1),
             **self.counts,
             "failures": len(self.failures),
         }

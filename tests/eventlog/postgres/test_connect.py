@@ -17,7 +17,7 @@ from eventlog.clock import SystemClock
 from eventlog.embedded import configuration
 from eventlog.embedded.server import EmbeddedPostgres, attach
 from eventlog.errors import LogUnavailable, PostgresTooOld, ProjectionMismatch, SchemaMismatch
-from eventlog.postgres.connect import connect, is_broken, is_rolled_back, translate
+from eventlog.postgres.connect import cannot_write, connect, is_broken, is_rolled_back, translate
 from tests.support.builders import open_log
 from tests.support.proxy import Proxy
 
@@ -238,14 +238,37 @@ async def test_a_mistake_of_the_program_is_no_lost_connection(postgres_server: E
     await connection.close()
 
 
-@pytest.mark.parametrize("sqlstate", ["40001", "40P01", "55P03", "57014"])
+@pytest.mark.parametrize("sqlstate", ["40001", "40P01", "57014"])
 def test_these_refusals_are_rolled_back_and_worth_a_retry(sqlstate: str):
     error = postgres_error(sqlstate)
     assert is_rolled_back(error)
     assert not is_broken(error, closed=True)
 
 
-@pytest.mark.parametrize("sqlstate", ["22P05", "23505", "42501", "53100", "AL001", "XX000"])
+@pytest.mark.parametrize("sqlstate", ["25006", "42501", "53100", "55P03"])
+def test_these_refusals_are_the_server_s_state_and_no_command_s_fault(sqlstate: str):
+    error = postgres_error(sqlstate)
+    assert cannot_write(error)
+    assert not is_broken(error, closed=True)
+    assert not is_rolled_back(error)
+    assert isinstance(translate(error), LogUnavailable)
+
+
+@pytest.mark.parametrize("sqlstate", ["40001", "53200", "57014", "58030", "XX000"])
+def test_the_server_s_own_trouble_is_unavailable_where_it_goes_on(sqlstate: str):
+    """Nothing was appended, and the caller need not know asyncpg."""
+    assert isinstance(translate(postgres_error(sqlstate)), LogUnavailable)
+    assert not cannot_write(postgres_error(sqlstate))
+
+
+@pytest.mark.parametrize("sqlstate", ["57P05", "XX000", "53100"])
+def test_after_a_fatal_error_the_session_is_over_whatever_its_code(sqlstate: str):
+    """An administrator's idle_session_timeout, for one."""
+    error = asyncpg.PostgresError.new({"C": sqlstate, "M": "", "S": "FATALE", "V": "FATAL"})
+    assert is_broken(error, closed=False)
+
+
+@pytest.mark.parametrize("sqlstate", ["22P05", "23505", "AL001", "XX000"])
 def test_other_refusals_are_neither(sqlstate: str):
     """The words of the message play no part."""
     error = postgres_error(sqlstate, "connection deadlock timeout")
