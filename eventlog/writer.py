@@ -337,13 +337,16 @@ class Writer:
         self._taken.set()
         self._fail(everything, error)
 
-    def _fail(self, commands: Sequence[Pending], error: BaseException) -> None:
+    def _fail(self, commands: Sequence[Pending], error: BaseException, *, may_stand: bool = False) -> None:
         self._outage.end()
         for pending in commands:
             if pending.committed:
                 continue  # the acknowledger tells it
-            may_stand = pending.maybe_sent or pending.in_doubt  # by an earlier attempt, whatever failed now
-            refuse(pending, self._outcomes.unknown(pending, error) if may_stand else error)
+            # By an earlier attempt, whatever failed now.
+            unknown = may_stand or pending.maybe_sent or pending.in_doubt
+            # Who waits behind it with the same key may itself have been sent before.
+            self._fail(pending.followers, error, may_stand=unknown)
+            refuse(pending, self._outcomes.unknown(pending, error) if unknown else error)
 
     async def _hand_over(self, committed: Committed) -> None:
         for pending, _ in committed.waiting:

@@ -181,9 +181,7 @@ class Cluster:
         self._write(configuration.SETTINGS_FILE, configuration.settings_text())
         self._write(configuration.HBA_FILE, configuration.hba_text())
         self._write(configuration.IDENT_FILE, configuration.ident_text(users))
-        if os.path.lexists(self.layout.socket_directory):
-            shutil.rmtree(self.layout.socket_directory)
-        os.mkdir(self.layout.socket_directory, 0o700)
+        _empty(self.layout.socket_directory)
 
     def _write(self, name: str, text: str) -> None:
         """Write one file of the cluster as its owner's. Through the directory's descriptor and never through
@@ -232,6 +230,23 @@ class Cluster:
 
     def _as_seen_by_server(self, directory: str) -> str:
         return directory if self.identity.by_path else "/proc/self/cwd"
+
+
+def _empty(directory: str) -> None:
+    """Make a directory, or remove the files in it. It stays the same one: who holds the server under a
+    path too long for a socket has it by a descriptor (address.py), and is to reach the next server too.
+    """
+    with contextlib.suppress(FileExistsError):
+        os.mkdir(directory, 0o700)
+    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    try:
+        os.fchmod(fd, 0o700)
+        with os.scandir(fd) as entries:
+            for entry in entries:
+                if not entry.is_dir(follow_symlinks=False):
+                    os.unlink(entry.name, dir_fd=fd)
+    finally:
+        os.close(fd)
 
 
 def read_major(layout: Layout) -> int:

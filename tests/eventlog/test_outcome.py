@@ -244,3 +244,19 @@ async def test_invariant_5_a_commit_that_was_read_before_it_was_looked_up_is_no_
     receipt = await append
     assert (receipt.first_position, receipt.duplicate) == (3, False)
     assert len(await assert_whole(log)) == 4
+
+
+async def test_invariant_5_who_waits_behind_another_with_its_key_stays_in_doubt_by_itself(
+    opened: OpenLog, proxy: Proxy
+):
+    """The first was never sent, and is told so; the second was sent once, and may stand in the log."""
+    log = await opened(target=proxy.connection)
+    command = saying(A, "in doubt", idempotency_key="k")
+    proxy.faults.append(NEVER_SENT)
+    append = asyncio.ensure_future(log.append(command))
+    await asyncio.sleep(0)  # what it reads beforehand has its connection; the writer needs a new one
+    await proxy.struck.wait()
+    proxy.refuse()
+    assert isinstance((await asyncio.gather(append, return_exceptions=True))[0], OutcomeUnknown)
+    found = await verdicts(log, saying(A, "first", idempotency_key="k"), command)
+    assert [type(verdict) for verdict in found] == [LogUnavailable, OutcomeUnknown]

@@ -79,11 +79,15 @@ class Proxy:
 
     async def go_away(self) -> None:
         """Postgres is gone: connections break, new ones are refused."""
+        self.refuse()
+        self.cut()
+
+    def refuse(self) -> None:
+        """Refuse new connections; those that are open go on."""
         if self._server is not None:
             self._server.close()
             self._server = None
             self._path.unlink(missing_ok=True)
-        self.cut()
 
     def cut(self) -> None:
         """Break every connection; new ones are accepted."""

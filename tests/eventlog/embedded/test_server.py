@@ -123,6 +123,12 @@ async def test_a_path_longer_than_a_socket_address_works(new_dir, hold):
             joined = await hold(deep)
             assert joined.pid == server.pid
             await joined.close()
+            # Killed and started by another: whoever held it reaches the new one as well.
+            os.kill(server.pid, signal.SIGKILL)
+            again = await hold(deep)
+            assert again.pid != server.pid
+            assert await ask(server, "select 1") == 1
+            await again.close()
         finally:
             await server.close()
 
