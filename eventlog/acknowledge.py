@@ -213,5 +213,8 @@ def refuse(pending: Pending, error: BaseException) -> None:
     """Fail one caller; those behind it with the same key get the same answer."""
     if not pending.future.done():
         pending.future.set_exception(error)
+    if isinstance(error, NotMirrored) and pending.followers:
+        receipt = msgspec.structs.replace(error.receipt, duplicate=True)
+        error = NotMirrored(error.args[0], hint=error.hint, receipt=receipt)
     for follower in pending.followers:
         refuse(follower, error)

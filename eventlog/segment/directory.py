@@ -202,6 +202,10 @@ class SegmentDirectory:
         target = next(slot for slot in (*spoilt, *MARK_SLOTS) if slot != newest)
         fd = self._io.open(path, os.O_RDWR | os.O_CREAT)
         try:
+            if not is_new:
+                # Whoever wrote the other slot may have been killed before its sync: a power cut
+                # could then spoil both.
+                self._io.fdatasync(fd)
             write_all(self._io, fd, encode_mark(mark), target)
             self._io.fdatasync(fd)
         finally:

@@ -151,6 +151,19 @@ async def test_a_disk_that_fails_after_the_commit_is_told_with_the_receipt(
     await assert_level(log, 2 + size)
 
 
+async def test_who_repeats_a_key_while_the_disk_fails_hears_that_its_receipt_is_the_first_one_s(
+    opened: OpenLog,
+):
+    """The same batch holds both; only the first one's events are in the log."""
+    io = FailingIo()
+    log = await opened(io=io)
+    io.failures["fdatasync"] = errno.EIO
+    found = await verdicts(log, *[saying(A, idempotency_key="k") for _ in range(2)])
+    assert [type(error) for error in found] == [NotMirrored] * 2
+    assert [error.receipt.duplicate for error in found] == [False, True]
+    assert (await log.head()).position == 1
+
+
 async def test_a_failed_sync_is_never_tried_again_on_the_same_file(opened: OpenLog):
     """The page cache would show what is not on disk: the segments are opened and read afresh."""
     io, clock = FailingIo(), PushedClock()

@@ -11,6 +11,7 @@ import errno
 import os
 import threading
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from random import Random
 
 from tests.support.lossy_disk import Directory, File, Node
@@ -39,7 +40,8 @@ class Machine:
         self.random = random
         self.is_off = False
         self.next_fd = 1000
-        self.changed = threading.Condition(threading.RLock())
+        self.lock = threading.RLock()
+        self.unlocked = threading.Condition(self.lock)
 
 
 class LossyIo:
@@ -63,7 +65,7 @@ class LossyIo:
         self.machine = machine or Machine(root or Directory(), random)
         self._open: dict[int, _Handle] = {}
         self._ended = False
-        self._lock = self.machine.changed
+        self._lock = self.machine.lock
 
     @classmethod
     def with_files(cls, files: Mapping[str, bytes], random: Random | None = None) -> LossyIo:
@@ -111,7 +113,7 @@ class LossyIo:
                 if isinstance(handle.node, File):
                     handle.node.locks.pop(fd, None)
             self._open.clear()
-            self._lock.notify_all()
+            self.machine.unlocked.notify_all()
 
     def open(self, path: str, flags: int, mode: int = 0o600) -> int:
         with self._lock:
@@ -143,7 +145,7 @@ class LossyIo:
             self._enter("close")
             node = self._node(fd)
             if isinstance(node, File) and node.locks.pop(fd, None) is not None:
-                self._lock.notify_all()
+                self.machine.unlocked.notify_all()
             del self._open[fd]
 
     def pread(self, fd: int, length: int, offset: int) -> bytes:
@@ -274,14 +276,14 @@ class LossyIo:
             while any(other != fd and (exclusive or held) for other, held in locks.items()):
                 if not wait:
                     raise _error(errno.EWOULDBLOCK, "")
-                self._lock.wait()
+                self.machine.unlocked.wait()
             locks[fd] = exclusive
 
     def unlock(self, fd: int) -> None:
         with self._lock:
             self._enter("unlock")
             self._file(fd).locks.pop(fd, None)
-            self._lock.notify_all()
+            self.machine.unlocked.notify_all()
 
     def free_bytes(self, path: str) -> int:
         with self._lock:
@@ -329,7 +331,7 @@ class LossyIo:
             self.changed()
 
     def _parent(self, path: str) -> tuple[Directory, str]:
-        *parents, name = [part for part in path.split("/") if part] or [""]
+        parents, name = _parts(path)
         node: Node | None = self.machine.root
         for part in parents:
             node = node.names.get(part) if isinstance(node, Directory) else None
@@ -352,6 +354,13 @@ class LossyIo:
         if writes and not handle.flags & (os.O_WRONLY | os.O_RDWR):
             raise _error(errno.EBADF, str(fd))
         return handle.node
+
+
+@lru_cache(maxsize=1024)
+def _parts(path: str) -> tuple[list[str], str]:
+    """Return the names above a path, and its own."""
+    *parents, name = [part for part in path.split("/") if part] or [""]
+    return parents, name
 
 
 def _error(number: int, what: str) -> OSError:

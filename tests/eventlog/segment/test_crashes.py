@@ -160,6 +160,28 @@ def test_a_crash_while_a_tail_is_cut_never_loses_the_tail(seed: int) -> None:
     assert number > 6, "every call was cut"
 
 
+@pytest.mark.parametrize("seed", range(40))
+def test_a_power_cut_after_a_kill_spoils_no_more_than_one_slot_of_the_durable_mark(seed: int) -> None:
+    """The next process writes into the other slot: it must not do so before the first one is on disk."""
+    history = History().commit_many(6)
+    io = filled(history, [2])
+    io = LossyIo.with_files(io.files(DIRECTORY), Random(seed))
+    store = open_store(io)
+    store.append([history.block(2, 4)])
+    store.sync()
+    io.cut_after = io.operations + 2  # the first sync of the mark is done, its write also, and then:
+    with pytest.raises(PowerCut):
+        store.write_mark()
+    io = io.killed()
+    store = open_store(io, witness=4)
+    store.append([history.block(4, 6)])
+    store.sync()
+    io.cut_after = io.operations + 2
+    with pytest.raises(PowerCut):
+        store.write_mark()
+    assert open_store(io.crash(), witness=6).head_position == 6
+
+
 @pytest.mark.parametrize("seed", range(8))
 def test_whoever_follows_into_a_new_segment_makes_its_name_durable(seed: int) -> None:
     """Its maker may have been killed between the rename and the sync of the directory."""
