@@ -26,6 +26,7 @@ from eventlog.events import (
     event_type,
 )
 from eventlog.log import Log
+from replay.verify import verify
 from tests.reliability.recorder import APPENDED, REFUSED, Call, SentEvent, Told, content_of
 
 _EVER = float("inf")
@@ -256,16 +257,19 @@ RULES: tuple[Callable[[Evidence], Iterator[str]], ...] = (
 )
 
 
-async def compare_copies(store: Store) -> list[str]:
+async def compare_copies(store: Store, *, schema_check: bool = True) -> list[str]:
     """Return how the copies of a store's log differ, or its projections from a rebuild; [] is well.
 
     Brings the local copy level first, as it is for who only reads.
+
+    Args:
+        schema_check: compare tables and functions with this release's too; that takes longest.
     """
     log = store.log
     assert isinstance(log, Log), "a store of one tenant cannot be compared"
     head = await log.catch_up()
     found = await _compare_lines(log, head)
-    found += [str(finding) for finding in await store.verify()]
+    found += [str(finding) for finding in await verify(log, schema_check=schema_check)]
     found += [f"rebuilt: {finding}" for finding in (await store.rebuild()).differences]
     return found
 

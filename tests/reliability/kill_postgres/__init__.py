@@ -1,0 +1,1 @@
+"""Postgres killed, stopped, paused and restarted under load. Commands are in __main__.py."""
