@@ -240,7 +240,7 @@ def open(
     Raises:
         BadInput: an argument or a variable cannot be read. The rest comes when it is awaited:
         LogUnavailable, EmbeddedPostgresError, SchemaMismatch, ProjectionMismatch, FormatTooNew,
-        Damaged, CopiesDisagree.
+        MirrorUnavailable, Damaged, CopiesDisagree.
     """
     configuration = configure(data, postgres=postgres, tenant=tenant, settings=settings)
     return Opening(configuration, migrate, progress)

@@ -18,7 +18,7 @@ from eventlog.clock import Clock, Ids, SystemClock
 from eventlog.command import Command, Head, Receipt
 from eventlog.directory import DataDirectory
 from eventlog.envelope import Event, StreamId, us_to_time
-from eventlog.errors import BadInput, CopiesDisagree, LogUnavailable
+from eventlog.errors import BadInput, CopiesDisagree, LogUnavailable, MirrorUnavailable
 from eventlog.home import Home
 from eventlog.io import Io, SystemIo
 from eventlog.mirror import Mirror
@@ -121,7 +121,7 @@ class Log:
             progress: called with the position reached while missing events are copied.
         Raises:
             LogUnavailable, PostgresTooOld, SchemaMismatch, ProjectionMismatch, FormatTooNew,
-            Damaged, CopiesDisagree, BadInput.
+            MirrorUnavailable, Damaged, CopiesDisagree, BadInput.
         """
         settings, io, clock = settings or Settings(), io or SystemIo(), clock or SystemClock()
         directory = DataDirectory(data, io)
@@ -140,6 +140,11 @@ class Log:
             await reads.close()
             if cannot_write(error):
                 raise unavailable(error) from error
+            if isinstance(error, OSError):
+                raise MirrorUnavailable(
+                    f"{directory.path} cannot be written: {error}",
+                    hint="free disk space, then open the store again; its local copy can be read meanwhile",
+                ) from error
             raise
         parts = _start(directory, reads, mirror, postgres, settings, projections, clock, head)
         return cls(parts, settings, projections, views_sql, clock)

@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
+from itertools import count
 
 from eventlog.accepted import accepted
 from eventlog.acknowledge import Acknowledger, Committed, refuse
@@ -65,7 +66,7 @@ class Writer:
         self._waiting: deque[Pending] = deque()
         self._again: list[Pending] = []  # refused or deferred; they go before `_waiting`
         self._working = False
-        self._tick = 0
+        self._ticks = count(1)
         self._outage = Outage(settings, clock)
         self._home = Home()
         self._closing = False
@@ -89,7 +90,7 @@ class Writer:
             await self._taken.wait()
         self._check_open()  # once more: it may have been closed while this waited
         future: asyncio.Future[Receipt] = asyncio.get_running_loop().create_future()
-        pending = Pending(command, length, future, self._next_tick(), wait_for_mirror)
+        pending = Pending(command, length, future, next(self._ticks), wait_for_mirror)
         pending.in_doubt = self._outcomes.is_doubtful(command.events[0].id)
         self._waiting.append(pending)
         self._arrived.set()
@@ -112,7 +113,7 @@ class Writer:
         """Ask Postgres where streams stand, and remember."""
         epoch = None
         while epoch != self._epoch:  # a new one began meanwhile: what was read may be from before
-            epoch, tick = self._epoch, self._next_tick()
+            epoch, tick = self._epoch, next(self._ticks)
             found = await self._reads.states(streams, tick)
         for stream in streams:
             blank = StreamState(None, 0, (None,) * len(self._folds.get(stream.kind, ())), tick)
@@ -130,10 +131,6 @@ class Writer:
         await self._task
         if self._appender is not None:
             await server.disconnect(self._appender.connection)
-
-    def _next_tick(self) -> int:
-        self._tick += 1
-        return self._tick
 
     def _remember(self, stream: StreamId, state: StreamState) -> None:
         self._known.pop(stream, None)
@@ -217,7 +214,7 @@ class Writer:
             await self.refresh(list(dict.fromkeys(s for p in batch.doubtful for s in p.streams)))
         if not batch.entries:
             return
-        tick = self._next_tick()
+        tick = next(self._ticks)
         appended = await self._send(batch)
         if appended is None:
             return

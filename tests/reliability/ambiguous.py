@@ -4,9 +4,10 @@
 
 An append is one function call, and Postgres commits it when it reads the Sync behind the call; the caller
 knows only when it has read the whole answer. Between those two moments a lost connection leaves the
-outcome open. Each round strikes some appends there (tests/support/proxy.py), with two hosts on one log,
-and sometimes Postgres stays away, so that even looking the outcome up fails. Who was told "unknown" asks
-again, as the documentation says. Then `history` compares all that was told with what the log holds.
+outcome open. Each round strikes some appends there (tests/support/proxy.py), with four hosts on one log,
+and sometimes Postgres stays away, so that even looking the outcome up fails; some callers are cancelled. Who
+was told "unknown" asks again, with the same event ids, and with a key at times on the other host. Then
+`history` compares all that was told with what the log holds.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from typing import Any
 
 from eventlog.command import Command
 from eventlog.embedded.server import EmbeddedPostgres
-from eventlog.errors import AgentlogError, OutcomeUnknown
+from eventlog.errors import OutcomeUnknown
 from eventlog.log import Log
 from tests.reliability.history import check
 from tests.reliability.recorder import Recorder, read_calls
@@ -56,6 +57,7 @@ class Host:
 
     def __init__(self, name: str, log: Log, proxy: Proxy, recorder: Recorder, chance: random.Random) -> None:
         self.name, self.log, self.proxy = name, log, proxy
+        self.elsewhere: Log = log  # another host's, where a repeat with its key must be known as well
         self.answers: Counter[str] = Counter()
         self._recorder, self._chance = recorder, chance
         self._numbers = 0
@@ -80,19 +82,21 @@ class Host:
             command for command, known in zip(commands, answers, strict=True) if known is not True
         ]:
             commands = unknown
-            answers = await asyncio.gather(*map(self._append, commands))
+            answers = await asyncio.gather(*[self._append(it, repeated=True) for it in commands])
         self.proxy.faults.clear()
 
-    async def _append(self, command: Command) -> bool:
+    async def _append(self, command: Command, *, repeated: bool = False) -> bool:
         """Append and write down what was told; return whether its outcome is known."""
-        told = "receipt"
+        told, log = "receipt", self.log
+        if repeated and command.idempotency_key is not None and self._chance.random() < 0.5:
+            log = self.elsewhere
         try:
-            await self._recorder.append(self.log, command, client=self.name)
+            await self._recorder.append(log, command, client=self.name)
         except OutcomeUnknown:
             told = "unknown"
         except asyncio.CancelledError:
             told = "cancelled"
-        except AgentlogError as error:
+        except Exception as error:  # whether that may be told, `check` says
             told = type(error).__name__
         self.answers[told] += 1
         return told not in ("unknown", "cancelled")
@@ -123,7 +127,7 @@ async def run(server: Mapping[str, Any], directory: Path, seed: int, commits: in
     async with AsyncExitStack() as stack:
         stack.callback(recorder.close)
         hosts = []
-        for name in ("one", "other"):
+        for name in ("one", "two", "three", "four"):
             (directory / name).mkdir()
             proxy = await stack.enter_async_context(proxied(server, directory / name, chance.getrandbits(32)))
             log = await open_log(
@@ -131,6 +135,9 @@ async def run(server: Mapping[str, Any], directory: Path, seed: int, commits: in
             )
             await stack.enter_async_context(log)
             hosts.append(Host(name, log, proxy, recorder, random.Random(chance.getrandbits(32))))
+
+        for host, following in zip(hosts, [*hosts[1:], hosts[0]], strict=True):
+            host.elsewhere = following.log
 
         async def strike(host: Host) -> None:
             while sum(host.proxy.strikes for host in hosts) < commits:
