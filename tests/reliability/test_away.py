@@ -6,6 +6,7 @@ On a real server behind a real proxy, and always on the same open log.
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator
 from contextlib import aclosing, suppress
 from pathlib import Path
@@ -14,6 +15,8 @@ from typing import Any
 import asyncpg
 import pytest
 
+from eventlog.clock import SystemClock
+from eventlog.embedded.server import attach
 from eventlog.errors import CopiesDisagree, LogUnavailable, OutcomeUnknown
 from eventlog.io import SystemIo
 from eventlog.local import LocalCopy
@@ -31,7 +34,7 @@ from tests.reliability.troubles import (
     read_only,
     silent,
 )
-from tests.support.builders import PROJECTIONS, assert_whole, saying, story, verdicts
+from tests.support.builders import PROJECTIONS, assert_whole, open_log, saying, story, verdicts
 from tests.support.proxy import ANSWER_LOST, proxied
 
 A, B = story("a"), story("b")
@@ -289,3 +292,27 @@ async def test_a_failover_that_lost_commits_is_refused_until_an_explicit_repair(
     await append_when_back(log)
     events = await assert_whole(log)
     assert len(events) == lost + 1
+
+
+async def test_a_standby_is_read_and_not_written_and_takes_over_when_promoted(short_path: Path):
+    """The server came back in recovery: reads go on, appends say why not, and all by itself resumes."""
+    os.chmod(short_path, 0o755)  # the server may be another user, who has to pass
+    server = await attach(short_path / "data", clock=SystemClock())
+    log = await open_log(server, "agentlog", short_path / "log")
+    try:
+        await log.append(saying(A, "before"))
+        await server.close()
+        (short_path / "data" / "postgres" / "cluster" / "standby.signal").touch()
+        server = await attach(short_path / "data", clock=SystemClock())
+        async with asyncio.timeout(BOUND_S):
+            with pytest.raises(LogUnavailable, match="is a standby"):
+                await log.append(saying(A))
+            with pytest.raises(LogUnavailable):
+                await open_log(server, "agentlog", short_path / "log", migrate=False)
+            assert len(await log.read_stream(A)) == 1
+            await log.reads.fetch("SELECT pg_promote()")
+        await append_when_back(log)
+        assert len(await assert_whole(log)) == 2
+    finally:
+        await log.close()
+        await server.close()
