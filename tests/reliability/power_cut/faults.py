@@ -26,7 +26,7 @@ from eventlog.errors import AgentlogError, LogUnavailable, MirrorUnavailable, No
 from eventlog.segment.format import FILE_HEADER_BYTES, decode_file_header
 from eventlog.segment.store import SegmentStore
 from eventlog.settings import Settings
-from tests.reliability.power_cut.rig import Disk
+from tests.reliability.power_cut.rig import Disk, command
 from tests.reliability.power_cut.segments import Notes, Segments
 from tests.reliability.power_cut.stores import STREAMS, Stores
 from tests.reliability.power_cut.stores import Notes as StoreNotes
@@ -214,7 +214,7 @@ def newest_segment_id(store: SegmentStore) -> bytes:
 @contextmanager
 def filled(place: Path, left_bytes: int) -> Iterator[None]:
     """Fill a file system but for so many bytes; give them back at the end."""
-    os.sync()
+    command("sync", "--file-system", str(place))
     status = os.statvfs(place)
     path = place / FILLER
     fd = os.open(path, os.O_CREAT | os.O_RDWR)
@@ -224,7 +224,7 @@ def filled(place: Path, left_bytes: int) -> Iterator[None]:
     finally:
         os.close(fd)
         path.unlink()
-        os.sync()  # Btrfs gives space back when it commits
+        command("sync", "--file-system", str(place))  # Btrfs gives space back when it commits
 
 
 SEGMENT_FAULTS = (FailedSync, FullDisk)

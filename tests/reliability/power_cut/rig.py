@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 MIB = 1024 * 1024
+SHARED = "shared"
 START_MAX_S = 20.0
 UNMOUNT_MAX_S = 30.0
 
@@ -39,7 +40,7 @@ FILE_SYSTEMS = {
     "xfs": FileSystem("xfs", ("mkfs.xfs", "-q", "-f", "-K"), "nodiscard"),
     "btrfs": FileSystem("btrfs", ("mkfs.btrfs", "-q", "-f", "-K"), "nodiscard"),
 }
-PROGRAMS = ("unshare", "mount", "umount", "losetup")
+PROGRAMS = ("setpriv", "unshare", "mount", "umount", "losetup")
 
 
 def missing(kinds: Iterable[str] = FILE_SYSTEMS) -> list[str]:
@@ -108,14 +109,29 @@ class Disk:
             self._process.wait()
 
 
+def make_workplace(base: Path) -> None:
+    """Cover a directory with a tmpfs of these namespaces, and make the place where disks appear."""
+    command("mount", "-t", "tmpfs", "-o", "mode=1777", "tmpfs", str(base))
+    (base / SHARED).mkdir()
+    command("mount", "-t", "tmpfs", "tmpfs", str(base / SHARED))
+    command("mount", "--make-shared", str(base / SHARED))
+
+
 @contextmanager
-def new_disk(directory: Path, length_bytes: int) -> Iterator[Disk]:
-    """Start an empty disk below `directory`, which is made; stop it at the end."""
+def new_disk(base: Path, length_bytes: int) -> Iterator[Disk]:
+    """Start an empty disk in a workplace; stop it at the end.
+
+    It lives in a mount namespace of its own, which shares nothing but the place of the disk: were it
+    the last one in ours, then its own end would unmount the file system on it, and wait for itself.
+    """
+    directory = base / SHARED / "fuse"
     directory.mkdir(exist_ok=True)
+    module = "tests.reliability.power_cut.disk"
     process = subprocess.Popen(
-        [sys.executable, "-m", "tests.reliability.power_cut.disk", str(directory), str(length_bytes)],
+        ["unshare", "--mount", "--propagation", "unchanged",
+         sys.executable, "-m", module, str(directory), str(length_bytes)],
         stdin=subprocess.DEVNULL,
-    )
+    )  # fmt: skip
     end = time.monotonic() + START_MAX_S
     while not (directory / "control").exists():
         if process.poll() is not None or time.monotonic() > end:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import bisect
 import math
-import signal
 import subprocess
 import sys
 import time
@@ -20,7 +19,7 @@ from typing import Any, Protocol
 
 from tests.reliability.power_cut.faults import SEGMENT_FAULTS, STORE_FAULTS
 from tests.reliability.power_cut.options import Options, options
-from tests.reliability.power_cut.rig import MIB, Disk, command, make_file_system, mounted, new_disk
+from tests.reliability.power_cut.rig import MIB, Disk, make_file_system, make_workplace, mounted, new_disk
 from tests.reliability.power_cut.segments import Segments
 from tests.reliability.power_cut.stores import Stores
 from tests.reliability.report import Report
@@ -60,7 +59,7 @@ class Run:
         what, began, done = f"{workload.name} on {kind}", time.monotonic(), 0
         while done < cuts:
             wanted = min(CUTS_PER_RECORDING, cuts - done)
-            with new_disk(BASE / "fuse", workload.disk_mib * MIB) as disk:
+            with new_disk(BASE, workload.disk_mib * MIB) as disk:
                 done += self._recording(workload(self.random, disk), kind, disk, wanted)
             print(f"{what}: {done} of {cuts} cuts, {len(self.report.failures)} failures", file=sys.stderr)
         seconds = round(time.monotonic() - began)
@@ -71,7 +70,7 @@ class Run:
         if rounds == 0:
             return
         for _ in range(rounds):
-            with new_disk(BASE / "fuse", workload.disk_mib * MIB) as disk:
+            with new_disk(BASE, workload.disk_mib * MIB) as disk:
                 self._recording(workload(self.random, disk), kind, disk, CUTS_PER_FAULT)
         self.report.counts[f"{workload.name} on {kind}"] = f"{rounds} times, {rounds * CUTS_PER_FAULT} cuts"
 
@@ -166,9 +165,8 @@ def share(total: int, parts: int, number: int) -> int:
 
 
 def main() -> int:
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # as Ctrl-C: everything is let go of
     chosen = options()
-    command("mount", "-t", "tmpfs", "-o", "mode=1777", "tmpfs", str(BASE))
+    make_workplace(BASE)
     return run(chosen).finish(as_json=chosen.as_json)
 
 
