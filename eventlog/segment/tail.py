@@ -19,9 +19,10 @@ from eventlog.errors import MirrorUnavailable
 from eventlog.io import Io, sync_directory
 from eventlog.segment.appender import Block, OpenSegment, make_segment
 from eventlog.segment.directory import SegmentDirectory
+from eventlog.segment.format import FileHeader
 from eventlog.segment.opening import SegmentInfo, check_predecessor, open_checked, open_directory
 from eventlog.segment.recovery import Cut, Findings, Verdict, Witness, cut_tail, damaged, examine, judge
-from eventlog.segment.scanner import BlockTable, Place, Scan, Window, first_place
+from eventlog.segment.scanner import BlockTable, Place, Scan, Window, first_place, scan
 from eventlog.settings import Settings
 
 _NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
@@ -266,6 +267,23 @@ class Tail:
         if previous is not None:
             assert previous.seal is not None
             check_predecessor(path, header, self.segments()[-1], previous.seal.chain_after)
-        start = first_place(header)
-        self._follow(OpenSegment(self._io, fd, path, header, Scan(start, BlockTable(), None, "")))
+        found = self._as_on_disk(fd, header)
+        segment = OpenSegment(self._io, fd, path, header, found)
+        self._follow(segment)
+        if found.problem:  # as when a directory is opened: later walks read headers alone
+            self._clear_tail(segment, found)
         return True
+
+    def _as_on_disk(self, fd: int, header: FileHeader) -> Scan:
+        """Return what the disk has of a segment that another process made.
+
+        A sync of its maker may have failed before it was opened here: then this descriptor is told
+        nothing, and the page cache shows blocks that are not on disk. Later failures it is told of.
+        """
+        try:
+            self._io.fdatasync(fd)
+        except OSError as error:
+            self._io.close(fd)
+            raise self._refuse("a sync", error) from error
+        self._io.drop_cache(fd)
+        return scan(Window(self._io, fd), header, first_place(header), frames=True)

@@ -58,6 +58,9 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--workers", type=int, default=2, help="processes")
     parser.add_argument("--stop-at-first", action="store_true", help="end with the first failure")
+    parser.add_argument(
+        "--share", type=float, default=1.0, help="of the operations, those that are crashed after"
+    )
     parser.add_argument("--run", type=int, help="one run alone")
     parser.add_argument("--state", help="of that run, one state alone")
     return parser.parse_args(arguments)
@@ -75,7 +78,9 @@ def _explored(options: argparse.Namespace, report: Report) -> Iterator[Explored]
         return
     numbers = iter(range(sys.maxsize))
     if options.workers == 1:
-        results = (explore(report.seed, number, None, options.stop_at_first) for number in numbers)
+        results = (
+            explore(report.seed, number, None, options.stop_at_first, options.share) for number in numbers
+        )
         yield from _until_enough(results, options.states)
         return
     with ProcessPoolExecutor(options.workers, mp_context=get_context("spawn")) as pool:
@@ -98,7 +103,8 @@ def _in_order(pool: ProcessPoolExecutor, seed: int, options: argparse.Namespace)
     next_number = 0
     for number in range(sys.maxsize):
         while len(ahead) < options.workers * 3:
-            ahead[next_number] = pool.submit(explore, seed, next_number, None, options.stop_at_first)
+            arguments = (seed, next_number, None, options.stop_at_first, options.share)
+            ahead[next_number] = pool.submit(explore, *arguments)
             next_number += 1
         wait([ahead[number]], return_when=FIRST_COMPLETED)
         yield ahead.pop(number).result()

@@ -87,7 +87,7 @@ def _recover(
     # What recovery accepts it has synced: from here on it is promised, whatever crashes next.
     promised = max(promised, head)
     mirrors[directory.id] = promised
-    if random.random() < 0.2:
+    if random.random() < 0.1:
         clock.us += 10**13
     until = past.end_near(head + random.randint(1, 4))
     committed = max(committed, until)
@@ -99,10 +99,11 @@ def _recover(
     _check_lines(store, past, head, until)
     if store.durable_position != until:
         raise Broken(f"LOST appended up to {until} after the recovery, {store.durable_position} is durable")
-    if random.random() < 0.1:
+    if random.random() < 0.04:
         for finding in store.verify():
             raise Broken(f"FALSE ALARM {finding}")
-    store.close()
+    if camera is not None or random.random() < 0.4:
+        store.close()
     if camera is not None:
         camera.note(promised, mirrors)
 
