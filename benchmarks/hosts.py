@@ -36,9 +36,7 @@ async def run() -> None:
             taken, seconds = await together(hosts, own_directories=kind == "host")
             rate = len(taken) / seconds
             base = base or rate
-            name = f"{hosts} {kind}{'s' if hosts > 1 else ''}" + (
-                ", 1 directory" if kind == "process" else ""
-            )
+            name = f"{hosts} hosts" if kind == "host" else f"{hosts} processes of 1 host"
             ratio = f"{rate / base:.2f} × 1 host"
             results.append(Result(name, rate, percentile(taken, 0.5), percentile(taken, 0.99), ratio))
     show(f"several hosts: {AGENTS} agents each, durable in Postgres and in each host's segments", results)
@@ -62,7 +60,6 @@ async def together(hosts: int, *, own_directories: bool) -> tuple[list[float], f
             for process in processes:
                 assert process.stdout is not None
                 assert await process.stdout.readline() == b"open\n"
-            start = time.perf_counter()
             said = await asyncio.gather(*(process.communicate(b"\n") for process in processes))
             found = [json.loads(output) for output, _ in said]
         finally:
@@ -71,7 +68,6 @@ async def together(hosts: int, *, own_directories: bool) -> tuple[list[float], f
                     process.kill()
                     await process.wait()
         assert (await log.head()).position >= sum(len(one["taken"]) for one in found), "an append was lost"
-        assert max(one["end"] for one in found) > start
     taken = [seconds for one in found for seconds in one["taken"]]
     return taken, max(one["end"] - one["begin"] for one in found)
 
