@@ -85,28 +85,32 @@ class Run:
             return cuts
         self.counts["recordings"] += 1
         moments = disk.moments_ns()
-        done = 0
-        for at in sorted(self._moment(moments, notes) for _ in range(cuts)):
-            if done == cuts:
-                break
+        before = self.counts["cuts"]
+        for at, nested in self._plan(moments, notes, cuts):
             after = self._cut(workload, kind, disk, 0, moments, at, notes)
-            done += 1
-            if after is not None and done < cuts and self.random.randrange(4) == 0:
+            if after is not None and nested:
                 moments_after = disk.moments_ns()
                 at = self.random.randrange(len(moments_after) + 1)
                 self._cut(workload, kind, disk, 1, moments_after, at, after)
                 self.counts["cuts_during_recovery"] += 1
-                done += 1
         self.counts += workload.counts
-        return done
+        return self.counts["cuts"] - before
 
-    def _moment(self, moments: list[int], notes: Any) -> int:
-        """Choose after which operation to cut: anywhere, or about when somebody was told something."""
-        told = notes.moments_told_ns()
-        if not told or self.random.random() < 0.5:
-            return self.random.randrange(len(moments) + 1)
-        at = bisect.bisect_left(moments, self.random.choice(told)) + self.random.choice((-2, -1, 0, 0, 1, 2))
-        return min(max(at, 0), len(moments))
+    def _plan(self, moments: list[int], notes: Any, cuts: int) -> list[tuple[int, bool]]:
+        """Choose after which operations to cut, in order, and which of the recoveries to cut as well.
+
+        Half of them anywhere, half of them about when somebody was told something.
+        """
+        told, plan = notes.moments_told_ns(), list[tuple[int, bool]]()
+        while cuts > 0:
+            at = self.random.randrange(len(moments) + 1)
+            if told and self.random.random() < 0.5:
+                near = bisect.bisect_left(moments, self.random.choice(told)) + self.random.randint(-2, 2)
+                at = min(max(near, 0), len(moments))
+            nested = cuts > 1 and self.random.randrange(4) == 0
+            plan.append((at, nested))
+            cuts -= 1 + nested
+        return sorted(plan)
 
     def _cut(
         self, workload: Workload, kind: str, disk: Disk, depth: int, moments: list[int], at: int, notes: Any
