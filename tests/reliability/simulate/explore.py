@@ -16,7 +16,7 @@ from tests.reliability.simulate.run import simulate
 from tests.reliability.simulate.states import Camera, Cut, Past
 from tests.support.lossy_disk import Directory, restart_inodes
 
-FATES = 14  # drawn for each operation; those that give a disk seen before are not counted
+FATES = 24  # drawn for each operation; those that give a disk seen before are not counted
 # Of the states in which the power goes again: how many at each depth, after which share of the
 # operations of the recovery, with how many fates.
 NESTED_SHARES = (0.06, 0.4, 0.3)
