@@ -103,7 +103,7 @@ def key_note(meta: bytes) -> KeyNote | None:
         return None
     try:
         return _noted.decode(meta).idempotency
-    except msgspec.DecodeError:
+    except (ValueError, RecursionError):  # msgspec's errors are ValueErrors, and so is no UTF-8
         return None
 
 

@@ -114,7 +114,7 @@ class DataDirectory:
             return None
         try:
             found = msgspec.json.decode(text, type=DirectoryFile)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except (ValueError, RecursionError) as error:
             raise Damaged(
                 f"{self.path / NAME} does not read as JSON of this format: {error}",
                 hint="restore that one file; its format is in docs/formats/segment.md",

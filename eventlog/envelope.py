@@ -27,7 +27,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from hashlib import sha256
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import msgspec
 from msgspec import Raw
@@ -72,6 +72,10 @@ class Stream(msgspec.Struct, frozen=True, gc=False):
     key: str
 
 
+# What fits into the chain's int64. A greater one is damage, and no event.
+_Ordinal = Annotated[int, msgspec.Meta(ge=1, le=2**63 - 1)]
+
+
 class Event(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """One event of the log, the same from either copy.
 
@@ -79,10 +83,10 @@ class Event(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     are RFC 3339, UTC, microseconds, so they sort as text.
     """
 
-    position: int
+    position: _Ordinal
     tenant: str
     stream: Stream
-    version: int
+    version: _Ordinal
     type: str
     schema: int
     id: str
@@ -336,8 +340,14 @@ def parse_time(text: str) -> datetime:
 
 @lru_cache(maxsize=256)
 def time_to_us(text: str) -> int:
-    """Microseconds since 1970 of a time as it stands on a line. Exact: integers throughout."""
-    return (datetime.fromisoformat(text) - _EPOCH) // _MICROSECOND
+    """Microseconds since 1970 of a time as it stands on a line; ValueError when it is none.
+
+    Exact: integers throughout.
+    """
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        raise ValueError(f"{text!r} has no time zone")
+    return (moment - _EPOCH) // _MICROSECOND
 
 
 def us_to_time(time_us: int) -> str:
@@ -357,7 +367,10 @@ def decode_lines(text: bytes) -> Sequence[Event]:
     Raises:
         msgspec.DecodeError: a line is not an event; the caller knows where it stands.
     """
-    return _decoder.decode_lines(text)
+    try:
+        return _decoder.decode_lines(text)
+    except (UnicodeDecodeError, RecursionError) as error:
+        raise msgspec.DecodeError(str(error)) from error
 
 
 _decoder = msgspec.json.Decoder(Event)

@@ -7,6 +7,7 @@ order of writes and syncs is what recovery relies on (docs/formats/segment.md, "
 from __future__ import annotations
 
 import bisect
+import itertools
 import os
 import uuid
 from collections.abc import Callable
@@ -21,6 +22,7 @@ from eventlog.segment.format import (
     MAX_RAW_BYTES,
     BlockHeader,
     FileHeader,
+    Invalid,
     Seal,
     crc32c,
     decode_seal,
@@ -29,6 +31,7 @@ from eventlog.segment.format import (
 )
 from eventlog.segment.frames import decompress
 from eventlog.segment.index import Contents, IndexBuilder, contents_of, encode_index, encode_seal_after
+from eventlog.segment.recovery import Findings, Verdict, damaged
 from eventlog.segment.scanner import (
     BlockTable,
     Place,
@@ -150,7 +153,8 @@ class OpenSegment:
 
         The sync before the seal is what lets a reader trust it: a valid seal means that all before
         it was durable, so anything invalid there is damage. Raises
-        OSError when a write fails; `sync` raises what it likes.
+        OSError when a write fails, Damaged when an earlier block does not read; `sync` raises what
+        it likes.
         """
         assert self.seal is None
         assert self.place.link is not None
@@ -168,13 +172,23 @@ class OpenSegment:
         self.seal = decode_seal(seal)
 
     def _complete_index(self) -> None:
-        """Read the blocks that other processes, or an earlier run, appended to this segment."""
+        """Read the blocks that other processes, or an earlier run, appended to this segment.
+
+        Raises Damaged: one of them does not read any more; nothing was written.
+        """
         window = Window(self._io, self.fd)
         salt = self.header.segment_id
-        for first, offset in zip(self.table.positions, self.table.offsets, strict=True):
-            if not self._index.knows(first):
+        firsts = itertools.pairwise((*self.table.positions, self.place.position))
+        for (first, following), offset in zip(firsts, self.table.offsets, strict=True):
+            if self._index.knows(first):
+                continue
+            try:
                 block = block_header(window, salt, Place(offset, first, None, None))
-                self._index.add(block, contents_of(decompress(block_frame(window, block), block.raw_length)))
+                lines = decompress(block_frame(window, block), block.raw_length)
+                self._index.add(block, contents_of(lines))
+            except (Invalid, ValueError) as problem:
+                verdict = Verdict(False, str(problem), following - 1)
+                raise damaged(self.path, Findings(offset, first - 1, ""), verdict) from problem
 
 
 def open_segment(io: Io, path: str, flags: int = os.O_RDWR) -> tuple[int, FileHeader]:

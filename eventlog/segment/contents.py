@@ -38,7 +38,7 @@ class ContentChecker:
         """Return what is wrong with a block; empty when nothing is."""
         try:
             events = decode_lines(lines)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except msgspec.DecodeError as error:
             self.lost()
             return [f"a line is not an event: {error}"]
         if len(events) != header.count:

@@ -8,7 +8,7 @@ without its CRC. Bytes are laid out in format.py; nothing here does I/O.
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import msgspec
 
@@ -29,14 +29,15 @@ from eventlog.segment.frames import compress, decompress
 from eventlog.segment.scanner import BlockTable
 
 _INDEX_ZSTD_LEVEL = 3
+_Unsigned = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 
 
 class BlockEntry(NamedTuple):
     """One block in the index. Times are those of its first and last event, in microseconds."""
 
-    first_position: int
-    offset: int
-    count: int  # type: ignore[assignment]  # hides tuple.count, which nobody needs
+    first_position: _Unsigned
+    offset: _Unsigned
+    count: _Unsigned  # type: ignore[assignment]  # hides tuple.count, which nobody needs
     first_time_us: int
     last_time_us: int
 
@@ -77,7 +78,7 @@ _places = msgspec.json.Decoder(_Place)
 
 
 def contents_of(lines: bytes) -> Contents:
-    """Return the contents of a block from its lines. Raises msgspec.DecodeError: one is not an event."""
+    """Return the contents of a block from its lines. Raises ValueError: one is not an event."""
     places = _places.decode_lines(lines)
     streams = {StreamId(place.tenant, place.stream.kind, place.stream.key) for place in places}
     return Contents(streams, time_to_us(places[0].time), time_to_us(places[-1].time))
@@ -135,7 +136,7 @@ def decode_index(header: IndexHeader, body: bytes) -> Index:
     """Return the index from its stored body, or raise Invalid."""
     try:
         return _decoder.decode(decompress(body, header.raw_length))
-    except msgspec.DecodeError as error:
+    except (ValueError, RecursionError) as error:  # not JSON, not an index, not UTF-8
         raise Invalid(f"the index cannot be read: {error}") from error
 
 

@@ -170,7 +170,7 @@ def decode_frame(frame: Frame) -> Sequence[Event]:
     header = frame.header
     try:
         events = decode_lines(decompress(frame.frame, header.raw_length))
-    except (Invalid, msgspec.DecodeError, UnicodeDecodeError) as problem:
+    except (Invalid, msgspec.DecodeError) as problem:
         raise damaged_block(frame, str(problem)) from problem
     if (
         len(events) != header.count

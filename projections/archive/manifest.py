@@ -97,7 +97,7 @@ def decode(text: bytes, log_id: str) -> Manifest:
         if number > FORMAT:
             raise FormatTooNew(f"the archive has format {number}, this release reads up to {FORMAT}")
         manifest = msgspec.json.decode(text, type=Manifest)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise damaged(f"{MANIFEST_NAME} is no manifest: {error}", MANIFEST_NAME) from error
     if manifest.log_id != log_id:
         raise damaged(

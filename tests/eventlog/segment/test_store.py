@@ -310,3 +310,20 @@ def test_an_empty_directory_reads_as_an_empty_log() -> None:
     assert store.segments() == []
     store.close()
     assert not open_store(io).recovery
+
+
+def test_a_block_that_rotted_under_an_open_log_is_named_before_the_segment_is_sealed() -> None:
+    """A seal says that all before it was whole; the disk may have changed since it was read at opening."""
+    history = History().commit_many(5, size=3000)
+    io = filled(history, [1, 2, 1], segment_bytes_max=1 << 20)
+    store = open_store(io, segment_bytes_max=4096)
+    files = io.files(DIRECTORY)
+    path = next(path for path in files if path.endswith(".zst"))
+    at = 256 + 160 + int.from_bytes(files[path][316:320], "little") + 200
+    fd = io.open(path, os.O_RDWR)
+    io.pwrite(fd, bytes([files[path][at] ^ 1]), at)
+    spoilt = io.files(DIRECTORY)
+    with pytest.raises(Damaged, match="CRC") as caught:
+        store.append([history.block(4, 5)])
+    assert (caught.value.first_position, caught.value.last_position) == (2, 3)
+    assert io.files(DIRECTORY) == spoilt
