@@ -156,7 +156,8 @@ class Log:
             Conflict: a stream is not at the expected version; nothing was appended.
             BadInput: the command can never be appended.
             LogUnavailable: Postgres is away, or takes no writes; nothing was appended.
-            CopiesDisagree: Postgres came back without events that the segments have; nothing was appended.
+            CopiesDisagree: Postgres came back without events that the segments have. Repair first; then
+                append again as after OutcomeUnknown.
             OutcomeUnknown: the commit's answer was lost and Postgres is away; append again with
                 the same event ids or idempotency key.
             NotMirrored: Postgres has it, the local segment does not; do not append again.
@@ -204,7 +205,8 @@ class Log:
         """Yield events with after < position <= until, in order, in blocks; None reads to the head.
 
         Local segments first, Postgres for what they do not have yet.
-        Raises LogUnavailable when Postgres is away, after all that the segments have.
+        Raises LogUnavailable when Postgres is away, after all that the segments have; CopiesDisagree
+        when what follows in Postgres does not follow them.
         """
         end, away = until, None
         if end is None:
@@ -218,6 +220,9 @@ class Log:
             yield block
         if away is not None:
             raise away
+        if after < end and after == self.segments.head_position:
+            # Here one copy goes on where the other ends: it must be the same history.
+            await compare_heads(self._parts.mirror, self.reads)
         while after < end:
             page = await self.reads.page(after, end, PAGE_EVENTS)
             if not page:

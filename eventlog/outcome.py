@@ -9,7 +9,7 @@ from __future__ import annotations
 from eventlog.batch import Pending, StreamState
 from eventlog.command import Command, Receipt
 from eventlog.envelope import StreamId
-from eventlog.errors import Conflict, OutcomeUnknown
+from eventlog.errors import Conflict, CopiesDisagree, OutcomeUnknown
 from eventlog.postgres.reads import Reads
 
 # Ten megabytes of ids. Who repeats a command after so many others of unknown outcome uses a key.
@@ -32,9 +32,14 @@ class Outcomes:
         if len(self._doubtful) > DOUBTFUL_MAX:
             del self._doubtful[next(iter(self._doubtful))]
 
-    def unknown(self, pending: Pending, cause: BaseException) -> OutcomeUnknown:
-        """The error for a command that may or may not have been committed."""
+    def unknown(self, pending: Pending, cause: BaseException) -> OutcomeUnknown | CopiesDisagree:
+        """The error for a command that may or may not have been committed.
+
+        A CopiesDisagree is told as it is: it names both heads, and what to do comes before this command.
+        """
         self.doubt(pending.command)
+        if isinstance(cause, CopiesDisagree):
+            return cause
         error = OutcomeUnknown(
             "the connection was lost while this command was committed, and what became of it cannot be"
             f" read: {cause}",

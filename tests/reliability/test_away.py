@@ -6,7 +6,11 @@ On a real server behind a real proxy, and always on the same open log.
 from __future__ import annotations
 
 import asyncio
+import json
 import os
+import signal
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from contextlib import aclosing, suppress
 from pathlib import Path
@@ -21,7 +25,7 @@ from eventlog.errors import CopiesDisagree, LogUnavailable, OutcomeUnknown
 from eventlog.io import SystemIo
 from eventlog.local import LocalCopy
 from eventlog.log import Log
-from replay.restore import restore_postgres
+from replay.restore import restore_postgres, restore_segments
 from tests.eventlog.conftest import OpenLog
 from tests.reliability.troubles import (
     TROUBLES,
@@ -277,7 +281,7 @@ async def test_a_failover_that_lost_commits_is_refused_until_an_explicit_repair(
     async with asyncio.timeout(BOUND_S):
         for _ in range(2):
             found = await verdicts(log, saying(A), saying(B))
-            assert OutcomeUnknown in map(type, found) or {CopiesDisagree} == set(map(type, found))
+            assert {CopiesDisagree} == set(map(type, found))
         with pytest.raises(CopiesDisagree, match=f"segments stand at position {lost} with .* Postgres at 1 "):
             await log.append(saying(A))
         with pytest.raises(CopiesDisagree, match="agentlog restore postgres"):
@@ -292,6 +296,35 @@ async def test_a_failover_that_lost_commits_is_refused_until_an_explicit_repair(
     await append_when_back(log)
     events = await assert_whole(log)
     assert len(events) == lost + 1
+
+
+async def test_a_history_that_others_went_on_with_is_refused_until_an_explicit_repair(
+    opened: OpenLog, site: Site, tmp_path: Path
+):
+    """After such a failover another host, which had not copied what is lost, wrote other events there."""
+    log = await open_away(opened, site)
+    async with gone(site):
+        await site.copy_database("behind")
+    await append_when_back(log)
+    lost = log.segments.head_position
+    async with gone(site):
+        await site.swap_databases("behind", "ahead")
+    other = await opened("other", schema="agentlog", target=site.target, migrate=False)
+    for number in range(lost + 2):
+        await other.append(saying(B, str(number)))
+    async with asyncio.timeout(BOUND_S):
+        await verdicts(log, saying(A))
+        with pytest.raises(CopiesDisagree, match="do not share that history"):
+            await log.append(saying(A))
+        async with aclosing(log.subscribe(lost)) as events:  # type: ignore[type-var]
+            with pytest.raises(CopiesDisagree):  # and not the events of the other history
+                await anext(events)
+        await log.close()
+    (tmp_path / "data" / "segments").rename(tmp_path / "put aside")
+    await restore_segments(tmp_path / "data", site.target, settings=log.settings)
+    again = await opened("data", schema="agentlog", target=site.target, migrate=False)
+    await append_when_back(again)
+    assert len(await assert_whole(again)) == lost + 4
 
 
 async def test_a_standby_is_read_and_not_written_and_takes_over_when_promoted(short_path: Path):
@@ -316,3 +349,48 @@ async def test_a_standby_is_read_and_not_written_and_takes_over_when_promoted(sh
     finally:
         await log.close()
         await server.close()
+
+
+PATIENT_PROCESS = """
+import asyncio, json, sys
+from pathlib import Path
+from tests.support.builders import open_log, saying, story
+
+async def main():
+    target, data = json.loads(sys.argv[1])
+    limits = {"command_timeout_s": 1.0, "connect_timeout_s": 1.0, "unavailable_wait_s": 3600.0}
+    async with await open_log(target, "agentlog", Path(data), **limits) as log:
+        print("open", flush=True)
+        await asyncio.to_thread(sys.stdin.readline)
+        append = asyncio.ensure_future(log.append(saying(story("a"))))
+        await asyncio.wait([append], timeout=0.1)
+        print("waiting", flush=True)
+        await append
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.parametrize("trouble", [gone, silent, gate_held], ids=lambda it: it.__name__)
+async def test_ctrl_c_ends_a_process_that_waits_for_postgres(site: Site, tmp_path: Path, trouble: Trouble):
+    """By the signal itself, with an hour of patience configured."""
+    arguments = json.dumps([site.proxy.connection, str(tmp_path / "data")])
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", PATIENT_PROCESS, arguments,
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    assert process.stdin is not None
+    assert process.stdout is not None
+    try:
+        async with asyncio.timeout(BOUND_S):
+            assert await process.stdout.readline() == b"open\n"
+            async with trouble(site):
+                process.stdin.write(b"\n")
+                assert await process.stdout.readline() == b"waiting\n"
+                process.send_signal(signal.SIGINT)
+                _, words = await process.communicate()
+        assert b"KeyboardInterrupt" in words
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
