@@ -64,7 +64,7 @@ class Place:
         """Open the log as anybody would after `work` was killed, and return all that is wrong.
 
         Args:
-            last: of this place: then the schema is compared as well.
+            last: of this place: then the copies are compared thoroughly.
         """
         recorder = Recorder(self.notes)
         try:
@@ -74,7 +74,7 @@ class Place:
                 await recorder.append(store.log, Command([event]))
                 events = [event async for block in store.log.read() for event in block]
                 found = check([read_calls(self.notes)], events)
-                return found + await compare_copies(store, schema_check=last)
+                return found + await compare_copies(store, thorough=last)
         except AgentlogError as error:
             return [f"cannot be opened or used: {type(error).__name__}: {error}"]
         finally:

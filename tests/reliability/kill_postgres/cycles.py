@@ -139,7 +139,7 @@ class Cycles:
             found = [f"{type(error).__name__}: {error}"]
         finally:
             await server.close()
-            shutil.rmtree(folder)
+            shutil.rmtree(folder.parent)
         kind = "embedded" if embedded else "given by its address"
         self.failures += [f"series {seed} ({kind}, {deep[:1]}): {line}" for line in found]
 
@@ -191,6 +191,7 @@ class Cycles:
                     await server.close()
                 self.counts[TOGETHER] += 1
                 found = await place.judge("append", last=number == cycles - 1)
+                await server.close()
                 if found:
                     self.failures += [f"together {seed}, {number}: {line}" for line in found]
                     return
@@ -215,7 +216,7 @@ class Cycles:
 async def _judge(store: Store, notes: Path, *, last: bool) -> list[str]:
     """Return all that is wrong, while nobody appends."""
     events = [event async for block in store.log.read() for event in block]
-    return check([read_calls(notes)], events) + await compare_copies(store, schema_check=last)
+    return check([read_calls(notes)], events) + await compare_copies(store, thorough=last)
 
 
 async def run_cycles(folder: Path, *, seed: int, kills: int, lanes: int = 2) -> Cycles:

@@ -36,8 +36,10 @@ class Server:
         self._held.append(await attach(self.folder, clock=SystemClock()))
 
     async def close(self) -> None:
+        """Let go of it, and return when nothing of it runs any more."""
         while self._held:
             await self._held.pop().close()
+        await self.kill()  # a busy machine leaves the stopping to the watcher
 
     async def kill(self) -> None:
         """kill -9 of the postmaster and all its children at once."""
