@@ -1,0 +1,39 @@
+"""What comes from Postgres comes in pages: nothing is lost between two of them, however long they are."""
+
+from __future__ import annotations
+
+import asyncio
+from random import Random
+
+from eventlog.command import Command
+from eventlog.mirror import COPY_BYTES_MAX
+from eventlog.postgres.reads import PAGE_EVENTS
+from tests.eventlog.conftest import OpenLog
+from tests.support.builders import assert_whole, noted, said, story
+
+A = story("a")
+
+
+async def test_a_page_that_is_too_long_for_one_block_is_copied_whole(opened: OpenLog):
+    """A block ends at some megabytes, in the middle of a page; the rest of it is the next block."""
+    away = await opened("away")
+    other = await opened("other")
+    text = Random(1).randbytes(COPY_BYTES_MAX * 3 // 8).hex()
+    for number in range(3):
+        await other.append(Command([said(A, f"{number}{text}")]))
+    assert await away.catch_up() == 3
+    assert away.segments.durable_position == 3
+    await assert_whole(away)
+
+
+async def test_a_read_meets_every_event_at_the_borders_of_pages(opened: OpenLog):
+    """Of a log whose local copy lacks more than two pages."""
+    away = await opened("away")
+    other = await opened("other", batch_events_max=500)
+    count = 2 * PAGE_EVENTS + 1
+    await asyncio.gather(*[other.append(Command([noted(A) for _ in range(87)])) for _ in range(count // 87)])
+    head = (await away.head()).position
+    assert head > PAGE_EVENTS
+    assert away.segments.durable_position == 0
+    seen = [event.position for block in [b async for b in away.read()] for event in block]
+    assert seen == list(range(1, head + 1))
