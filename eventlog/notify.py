@@ -12,7 +12,6 @@ from contextlib import suppress
 
 import asyncpg
 
-from eventlog.errors import AgentlogError
 from eventlog.postgres.connect import Target, connect, disconnect
 from eventlog.postgres.reads import Reads
 from eventlog.settings import Settings
@@ -71,8 +70,12 @@ class Notifier:
                     command_timeout_s=self._settings.command_timeout_s,
                 )
                 await self._listener.add_listener(self._channel, self._on_notification)
-            except (AgentlogError, asyncpg.PostgresError, OSError):
-                self._listener = None  # polling does without; the next wait tries again
+            except Exception:
+                # Whatever it is (a driver has errors of its own for a connection that is cut just
+                # now), a hint is not worth one: polling does without; the next wait tries again.
+                if self._listener is not None:
+                    self._listener.terminate()
+                self._listener = None
 
     def _on_notification(self, *_: object) -> None:
         heard, self._heard = self._heard, asyncio.Event()
@@ -83,7 +86,7 @@ class Notifier:
         while True:
             await self._writer.wait_beyond(told)
             told = self._writer.head_position
-            # A hint that cannot be sent is a hint lost: the listeners poll.
-            with suppress(AgentlogError, asyncpg.PostgresError, OSError):
+            # A hint that cannot be sent is a hint lost, for whatever reason: the listeners poll.
+            with suppress(Exception):
                 await self._reads.fetch(self._reads.statements.notify, self._channel, str(told))
             await asyncio.sleep(NOTIFY_INTERVAL_S)

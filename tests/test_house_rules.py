@@ -21,7 +21,6 @@ FUNCTION_LINES_MAX = 60
 # Modules, and folders of modules, that are tested through what stands above them, and where.
 TESTED_THROUGH = {
     "eventlog/projection.py": "tests/eventlog/postgres/test_migrate.py",  # a protocol, and its signature
-    "eventlog/notify.py": "tests/eventlog/test_log.py",  # a subscriber woken by another process
     "eventlog/events/": "tests/eventlog/events/test_events.py",  # every kind, golden lines
     "eventlog/embedded/": "tests/eventlog/embedded/test_server.py",  # a running server
     "eventlog/segment/": "tests/eventlog/segment/test_store.py",  # the store is their one user
