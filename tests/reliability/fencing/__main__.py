@@ -99,7 +99,9 @@ async def run_series(
         one.failures.append(f"{type(error).__name__}: {error}")
     if one.failures:
         await renew(workers)
-    report.failures += [f"--seed {report.seed} --series {number}: {failure}" for failure in one.failures]
+    for failure in one.failures:
+        report.failures.append(f"--seed {report.seed} --series {number}: {failure}")
+        print(report.failures[-1], file=sys.stderr, flush=True)  # the run goes on for long
 
 
 if __name__ == "__main__":
