@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import shutil
+import signal
 import sys
 import tempfile
 from collections import Counter
@@ -25,6 +26,7 @@ def main() -> int:
         "--series", type=int, default=None, help="repeat this one alone, as a failure names it"
     )
     arguments = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # cleans up as Ctrl-C does
     report = Report("fencing", chosen_seed(arguments))
     with start_shared_server() as server, tempfile.TemporaryDirectory(prefix="agentlog-fence-") as folder:
         asyncio.run(run(report, Path(folder), server.connection, arguments.races, arguments.series))
