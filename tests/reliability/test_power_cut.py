@@ -40,13 +40,14 @@ def history_of_sector(recording: Recording, at: int, sector: int) -> tuple[int, 
     return certain, possible
 
 
-@pytest.mark.parametrize("seed", range(20))
-def test_a_cut_keeps_what_was_flushed_and_any_part_of_what_was_not(seed: int):
+@pytest.mark.parametrize("atom_bytes", [SECTOR_BYTES, PAGE_BYTES])
+@pytest.mark.parametrize("seed", range(10))
+def test_a_cut_keeps_what_was_flushed_and_any_part_of_what_was_not(seed: int, atom_bytes: int):
     """Sector by sector, for cuts of one recording in ascending order, as a run takes them."""
     random = Random(seed)
     recording = recorded(random)
     for at in sorted(random.randrange(len(recording.operations) + 1) for _ in range(20)):
-        image = recording.cut(at, random)
+        image = recording.cut(at, random, atom_bytes)
         for sector in range(SIZE_BYTES // SECTOR_BYTES):
             held = set(image.read(sector * SECTOR_BYTES, SECTOR_BYTES))
             certain, possible = history_of_sector(recording, at, sector)
@@ -61,7 +62,7 @@ def test_every_fate_is_met_and_they_differ():
         recording = Recording()
         for page in range(4):
             recording.write(page * PAGE_BYTES, b"x" * PAGE_BYTES, at_ns=0)
-        outcomes.add(recording.cut(4, Random(seed)).read(0, 4 * PAGE_BYTES))
+        outcomes.add(recording.cut(4, Random(seed), SECTOR_BYTES).read(0, 4 * PAGE_BYTES))
     assert bytes(4 * PAGE_BYTES) in outcomes
     assert b"x" * 4 * PAGE_BYTES in outcomes
     assert len(outcomes) > 5 * len(FATES)

@@ -81,10 +81,11 @@ class Disk(mfusepy.Operations):  # type: ignore[misc]  # mfusepy has no types of
             case {"do": "begin"}:
                 # What was written before (mkfs) is not part of what can be lost.
                 self.recordings = [Recording(self.recordings[-1].written)]
-            case {"do": "cut", "at": at, "seed": seed, "depth": depth}:
+            case {"do": "cut", "at": at, "seed": seed, "depth": depth, "atom": atom_bytes}:
                 # The recording at `depth` loses power; what was made from earlier cuts of it goes.
                 del self.recordings[depth + 1 :]
-                self.recordings.append(Recording(self.recordings[depth].cut(at, Random(seed))))
+                image = self.recordings[depth].cut(at, Random(seed), atom_bytes)
+                self.recordings.append(Recording(image))
             case {"do": "spoil", "bytes": text}:
                 self.spoil = bytes.fromhex(text)
             case _:

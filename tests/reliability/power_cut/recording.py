@@ -14,8 +14,8 @@ PAGE_BYTES = 4096
 SECTOR_BYTES = 512
 _EMPTY = bytes(PAGE_BYTES)
 
-# What became of the writes that no flush covered; "sectors" and "torn" end within a page.
-FATES = ("nothing", "everything", "pages", "sectors", "prefix", "torn", "all but one", "last only")
+# What became of the writes that no flush covered.
+FATES = ("nothing", "everything", "pieces", "prefix", "torn", "all but one", "last only")
 
 
 class Image:
@@ -80,8 +80,10 @@ class Recording:
         self.operations.append(None)
         self.moments_ns.append(at_ns)
 
-    def cut(self, at: int, random: Random) -> Image:
+    def cut(self, at: int, random: Random, atom_bytes: int) -> Image:
         """Return what the disk may hold when the power goes after `at` operations.
+
+        `atom_bytes` is what the disk writes whole or not at all: SECTOR_BYTES or PAGE_BYTES.
 
         Cuts of one recording are taken in ascending order, and an image is valid until the next one:
         what is durable only grows, so each cut costs only what was written since the one before.
@@ -97,12 +99,12 @@ class Recording:
         self._durable_until = flushed
         image = Image(self._durable)
         volatile = [operation for operation in self.operations[flushed:at] if operation is not None]
-        for offset, data in survivors(volatile, random):
+        for offset, data in survivors(volatile, random, atom_bytes):
             image.write(offset, data)
         return image
 
 
-def survivors(volatile: Sequence[Write], random: Random) -> Iterator[tuple[int, bytes]]:
+def survivors(volatile: Sequence[Write], random: Random, atom_bytes: int) -> Iterator[tuple[int, bytes]]:
     """Yield which pieces of the writes since the last flush reached the disk."""
     if not volatile:
         return
@@ -112,14 +114,15 @@ def survivors(volatile: Sequence[Write], random: Random) -> Iterator[tuple[int, 
         match fate:
             case "everything":
                 yield write
-            case "pages" | "sectors":
-                size = PAGE_BYTES if fate == "pages" else SECTOR_BYTES
-                yield from (piece for piece in pieces(*write, size) if random.random() < odds)
+            case "pieces":
+                yield from (piece for piece in pieces(*write, atom_bytes) if random.random() < odds)
             case "prefix" if number < chosen:
                 yield write
-            case "torn" if number <= chosen:
-                length = SECTOR_BYTES * random.randrange(len(write.data) // SECTOR_BYTES + 1)
-                yield (write.offset, write.data[:length]) if number == chosen else write
+            case "torn" if number < chosen:
+                yield write
+            case "torn" if number == chosen:
+                torn = list(pieces(*write, atom_bytes))
+                yield from torn[: random.randrange(len(torn) + 1)]
             case "all but one" if number != chosen:
                 yield write
             case "last only" if number == len(volatile) - 1:

@@ -54,6 +54,10 @@ def missing(kinds: Iterable[str] = FILE_SYSTEMS) -> list[str]:
     return lacks + (["mfusepy with libfuse"] if done.returncode else [])
 
 
+class NotMounted(Exception):
+    """A file system does not find its way out of what a cut left of it."""
+
+
 class Disk:
     """A running disk process.
 
@@ -80,13 +84,13 @@ class Disk:
         """Let the recording begin here."""
         self._order(do="begin")
 
-    def cut(self, at: int, seed: int, depth: int = 0) -> None:
+    def cut(self, at: int, seed: int, depth: int, atom_bytes: int) -> None:
         """Cut the power after `at` operations of a recording; from here on the disk holds what is left.
 
         `depth` 0 is the recording since `begin`, 1 what was written after its cut, and so on. Nothing
         may be mounted.
         """
-        self._order(do="cut", at=at, seed=seed, depth=depth)
+        self._order(do="cut", at=at, seed=seed, depth=depth, atom=atom_bytes)
 
     def spoil(self, marker: bytes) -> None:
         """Let the next write that holds these bytes fail with EIO."""
@@ -156,11 +160,14 @@ def mounted(disk: Disk, kind: str, place: Path) -> Iterator[Path]:
     """Mount the disk's file system at `place`, which is made; its journal is replayed if need be.
 
     Raises:
-        subprocess.CalledProcessError: the file system refuses; with its words in `stderr`.
+        NotMounted: the file system refuses.
     """
     place.mkdir(exist_ok=True)
     system = FILE_SYSTEMS[kind]
-    command("mount", "-t", system.name, "-o", f"loop,{system.options}", str(disk.file), str(place))
+    try:
+        command("mount", "-t", system.name, "-o", f"loop,{system.options}", str(disk.file), str(place))
+    except subprocess.CalledProcessError as error:
+        raise NotMounted(f"{system.name} refuses: {error.stderr.strip()}") from error
     try:
         place.chmod(0o755)  # so that the server, which is not root, gets through
         yield place
