@@ -199,7 +199,7 @@ async def test_a_read_only_server_refuses_to_open_as_unavailable(opened: OpenLog
 
 async def test_sessions_that_an_administrator_ends_when_idle_are_made_anew(opened: OpenLog, site: Site):
     """idle_session_timeout: nobody ever hears of it, neither who appends nor who reads."""
-    await site.set("idle_session_timeout", "60ms")
+    await site.set("idle_session_timeout", "500ms")
     log = await open_away(opened, site)
     for number in range(3):
         async with asyncio.timeout(BOUND_S):
