@@ -122,8 +122,8 @@ class Cycles:
         settings = Settings(
             segment_bytes_max=chance.choice([16_384, 1024 * 1024]),
             unavailable_wait_s=chance.choice([0.0, 5.0]),
-            command_timeout_s=chance.choice([1.0, 20.0]),
-            connect_timeout_s=chance.choice([1.0, 10.0]),
+            command_timeout_s=chance.choice([3.0, 20.0]),
+            connect_timeout_s=chance.choice([3.0, 10.0]),
         )
         found: list[str] = []
         try:
