@@ -127,10 +127,11 @@ def _command(suite: str, seed: int, states: int) -> list[str]:
 
 def _judge_simulation(status: int, output: str) -> tuple[str, str, str]:
     """(verdict, tried, said) of a simulation."""
-    try:
-        report = json.loads(output.splitlines()[-1])
-    except (ValueError, IndexError):
+    # A run that was broken off may have more to say at its end: what stands in JSON is the report.
+    reports = [line for line in output.splitlines() if line.startswith('{"run"')]
+    if not reports:
         return BROKE, "", _last_line(output)
+    report = json.loads(reports[-1])
     tried = f"{report['states']} states"
     if status == 1 and report["failures"]:
         return FAILED, tried, report["first_failures"][0]

@@ -35,7 +35,7 @@ BUGS: tuple[Bug, ...] = (
         "it can be copied again",
         MIRROR, "        await loop.run_in_executor(self._thread, self.store.sync)\n\n    async def mark",
         "\n    async def mark",
-        SIMULATE, ACKNOWLEDGE_TESTS,
+        "tests/eventlog/test_mirror_level.py",
     ),
     bug(
         "callers are told when their batch is handed over",
@@ -77,7 +77,7 @@ BUGS: tuple[Bug, ...] = (
         "a healed copy is not brought level",
         "it opens again, so it is well again",
         ACKNOWLEDGE, "                    await self.mirror.catch_up(head_position)\n", "",
-        SIMULATE, ACKNOWLEDGE_TESTS,
+        ACKNOWLEDGE_TESTS,
     ),
     bug(
         "what was found in Postgres is told before it is copied",
@@ -137,7 +137,7 @@ BUGS: tuple[Bug, ...] = (
         "the stream has moved, whoever did it",
         WRITER, "            if pending.maybe_sent:  # its own commit",
         "            if False:  # its own commit",
-        SIMULATE, OUTCOME_TESTS,
+        OUTCOME_TESTS,
     ),
     bug(
         "a repeat after an unknown outcome is not looked up",
@@ -174,14 +174,14 @@ BUGS: tuple[Bug, ...] = (
         "the epoch of a new connection is not looked at",
         "it is the same log",
         WRITER, "            if self._appender.epoch != self._epoch:\n", "            if False:\n",
-        LOG_TESTS,
+        "tests/eventlog/test_epoch.py",
     ),
     bug(
         "Postgres is told what is committed, not what is synced",
         "it is synced in a moment",
         WRITER, "self._appender.send(batch, self._acknowledger.mirror.durable_position)",
         "self._appender.send(batch, self.head_position)",
-        SIMULATE, MIRROR_TESTS,
+        MIRROR_TESTS,
     ),
     bug(
         "subscribers are woken before the commit",
@@ -195,7 +195,7 @@ BUGS: tuple[Bug, ...] = (
         "a batch with others before it is written as it is",
         "batches follow one another",
         MIRROR, "        blocks = _without_gap(blocks)\n", "",
-        SIMULATE, MIRROR_TESTS,
+        MIRROR_TESTS,
     ),
     bug(
         "copied rows are not checked against their hash",

@@ -18,6 +18,7 @@ from typing import Any
 
 STEP_S = 20e-6
 LIFE_S = 24 * 3600.0
+STEPS_MAX = 100_000  # a run takes a thousand
 
 
 class Stuck(Exception):
@@ -83,6 +84,7 @@ class SimulatedLoop(asyncio.BaseEventLoop):
         super().__init__()
         self._random = random
         self._now = 1000.0
+        self._steps = 0
         self._jobs: list[Job] = []
         self._running: Job | None = None
         self.set_exception_handler(self._note)
@@ -139,6 +141,9 @@ class SimulatedLoop(asyncio.BaseEventLoop):
 
     def _run_once(self) -> None:
         """One step: one callback, or one slice of a job; time passes."""
+        self._steps += 1
+        if self._steps > STEPS_MAX:
+            raise Stuck("everybody is busy and nobody gets anywhere")
         ready: deque[Any] = self._ready  # type: ignore[attr-defined]
         timers: list[Any] = self._scheduled  # type: ignore[attr-defined]
         random = self._random
