@@ -52,11 +52,7 @@ class DataDirectory:
                 found = self._create()
             self._file = self._own(found)
         except OSError as error:
-            raise BadInput(
-                f"data directory {path} cannot be used: {error.strerror}",
-                hint="give a directory this user can write to",
-                path=str(path),
-            ) from error
+            raise self._unusable(error) from error
 
     @property
     def id(self) -> uuid.UUID:
@@ -81,8 +77,12 @@ class DataDirectory:
     def belongs_to(self, log_id: uuid.UUID) -> None:
         """Tie the directory to a log, once; refuse another log for ever after."""
         if self._file.log_id is None:
-            self._file = msgspec.structs.replace(self._file, log_id=log_id)
-            self._write(self._file)
+            tied = msgspec.structs.replace(self._file, log_id=log_id)
+            try:
+                self._write(tied)
+            except OSError as error:
+                raise self._unusable(error) from error
+            self._file = tied
         elif self._file.log_id != log_id:
             raise CopiesDisagree(
                 f"data directory {self.path} holds log {self._file.log_id}, Postgres holds log {log_id}",
@@ -106,6 +106,13 @@ class DataDirectory:
                 self._io.mkdir(path, mode)
         with suppress(PermissionError):  # a directory that may not be read cannot be synced either
             sync_directory(self._io, above)
+
+    def _unusable(self, error: OSError) -> BadInput:
+        return BadInput(
+            f"data directory {self.path} cannot be used: {error.strerror}",
+            hint="give a directory this user can write to, on a disk with free space",
+            path=str(self.path),
+        )
 
     def _read(self) -> DirectoryFile | None:
         try:

@@ -10,7 +10,7 @@
     │   └── PostgresTooOld
     ├── OutcomeUnknown          the connection died in a commit and the truth cannot be read yet
     ├── NotMirrored             Postgres has the events, the local segment does not (yet)
-    ├── MirrorUnavailable       the local disk refuses writes; nothing was appended anywhere
+    ├── MirrorUnavailable       the local disk refuses; nothing was appended anywhere
     ├── Damaged                 a copy of the log is not what was written; positions are named
     │   └── CopiesDisagree      both copies read well but tell different stories
     ├── FormatTooNew            written by a newer agentlog
@@ -127,7 +127,7 @@ class NotMirrored(AgentlogError):
 
 
 class MirrorUnavailable(AgentlogError):
-    """The local segment directory refuses writes, so the append was refused before its commit."""
+    """The local segments refuse writes, so the append was refused before its commit; or refuse reads."""
 
 
 class Damaged(AgentlogError):

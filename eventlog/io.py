@@ -6,6 +6,7 @@ forgets, tears and fails (tests/support). Every method raises OSError as the sys
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 from contextlib import suppress
@@ -24,6 +25,7 @@ except ImportError:
     ) from None
 
 LOCK_POLL_S = 0.001
+_logger = logging.getLogger(__name__)
 
 
 class Io(Protocol):
@@ -153,6 +155,17 @@ def make_directory(io: Io, path: str) -> None:
         with suppress(FileExistsError):  # another process was faster
             io.mkdir(path, 0o700)
     sync_directory(io, os.path.dirname(os.path.abspath(path)))
+
+
+def close_quietly(io: Io, fd: int) -> None:
+    """Close a descriptor of which all is synced, or nothing matters any more.
+
+    An error is logged only: the descriptor is gone whatever close says, and what was synced is on disk.
+    """
+    try:
+        io.close(fd)
+    except OSError as error:
+        _logger.warning("closing a file failed: %s", error)
 
 
 def sync_directory(io: Io, path: str) -> None:

@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
 from eventlog.envelope import event_hash
-from eventlog.errors import AgentlogError, CopiesDisagree, Damaged
+from eventlog.errors import AgentlogError, CopiesDisagree, Damaged, MirrorUnavailable
 from eventlog.postgres.reads import Reads, StoredEvent
 from eventlog.segment.store import Block, NotContiguous, SegmentStore
 
@@ -72,7 +72,17 @@ class Mirror:
         Raises:
             Damaged: a row of Postgres does not match its own hash.
             CopiesDisagree: its chain does not continue ours.
+            MirrorUnavailable: the system refused; what was copied until then stays.
         """
+        try:
+            await self._copy(until, progress)
+        except OSError as error:
+            raise MirrorUnavailable(
+                f"{self.store.directory} cannot be brought up to position {until}: {error}",
+                hint="free disk space or check the disk, then try again",
+            ) from error
+
+    async def _copy(self, until: int, progress: Callable[[int], None] | None) -> None:
         loop = asyncio.get_running_loop()
         head = await loop.run_in_executor(self._thread, self.store.refresh)
         while head < until:

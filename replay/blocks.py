@@ -71,6 +71,8 @@ def readable_blocks(
                     return
                 position = block.header.last_position
                 yield block
+        except OSError:
+            continue  # likewise
         finally:
             io.close(fd)
 

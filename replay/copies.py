@@ -8,6 +8,7 @@ it; positions that neither has are `lost`.
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -35,8 +36,7 @@ class Misnamed:
 
     def __init__(self, live: StreamId | None, said: StreamId, position: int) -> None:
         self.live, self.said = live, said
-        self.first = self.last = position
-        self.count = 1
+        self.positions = array("Q", [position])
 
 
 class Copies:
@@ -73,7 +73,7 @@ class Copies:
         self.postgres_end = 0
         self.alike = False
         self._unreadable = list(unreadable)
-        self._named_well: set[int] = set()
+        self._named_well: dict[int, StreamId | None] = {}
         self._proven: dict[tuple[str, int], bool] = {}
 
     def compare(
@@ -84,7 +84,7 @@ class Copies:
             row, line = rows.get(position), lines.get(position)
             event: Event | None
             if row is not None and line is not None and row.line == line.text and not row.problem:
-                self._named_well.add(row.stream_id)
+                self._named_well[row.stream_id] = row.stream
                 self.alike = True
                 event, hash = decode_lines(line.text)[0], row.hash
             else:
@@ -179,7 +179,7 @@ class Copies:
                 lambda which: f"{which} in Postgres: {row.problem}; the segments do not have it to compare",
             )
             return None
-        self._named_well.add(row.stream_id)
+        self._named_well[row.stream_id] = row.stream
         if position <= self._segments_end:
             self.wrong_lines.add(position)
         if readable:
@@ -226,9 +226,38 @@ class Copies:
         if known is None:
             self.misnamed[row.stream_id] = Misnamed(row.stream, said.stream_id, row.position)
         else:
-            known.last = row.position
-            known.count += 1
+            known.positions.append(row.position)
         return True
+
+    def settle_names(self) -> None:
+        """Tell streams with another name from rows that point at another stream.
+
+        A stream is misnamed when all its rows say so, and no other stream has the name they say;
+        otherwise it is the rows whose stream id is wrong.
+        """
+        taken = set(self._named_well.values())
+        best: dict[StreamId, int] = {}
+        for id, found in self.misnamed.items():
+            if id in self._named_well or found.said in taken:
+                continue
+            rival = self.misnamed.get(best.get(found.said, id), found)
+            if (found.live is not None, len(found.positions)) >= (
+                rival.live is not None,
+                len(rival.positions),
+            ):
+                best[found.said] = id
+        for id, found in list(self.misnamed.items()):
+            if best.get(found.said) == id:
+                continue
+            del self.misnamed[id]
+            for position in found.positions:
+                self.wrong_rows.add(position)
+                self.spans.add(
+                    "postgres",
+                    f"stream id {id}",
+                    position,
+                    lambda which, id=id: f"{which} in Postgres: stream id {id} is not that of its stream",  # type: ignore[misc]
+                )
 
     def _follow(self, event: Event, hash: bytes, row: StoredRow | None, line: Line | None) -> None:
         """Carry the chain on over an event and compare it with what both copies kept of it."""
@@ -314,10 +343,10 @@ def _misnamed_finding(id: int, found: Misnamed) -> Finding:
     stands = f"is {found.live} in Postgres" if found.live else "is missing in Postgres"
     return Finding(
         area="streams",
-        problem=f"stream {id} {stands}; its {found.count:,} events, "
-        f"{positions(found.first, found.last)}, belong to {found.said}",
-        first_position=found.first,
-        last_position=found.last,
+        problem=f"stream {id} {stands}; its {len(found.positions):,} events, "
+        f"{positions(found.positions[0], found.positions[-1])}, belong to {found.said}",
+        first_position=found.positions[0],
+        last_position=found.positions[-1],
         stream=found.said,
         where="streams",
         values={"stream_id": id, "identity": {"postgres": found.live, "segments": found.said}},

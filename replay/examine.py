@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 
 import asyncpg
 
+from eventlog.envelope import chain_hash
 from eventlog.segment.verify import Finding as SegmentFinding
 from eventlog.segment.verify import verify_segments
 from replay.blocks import ReadBlock, readable_blocks
@@ -35,6 +36,7 @@ class Examination:
         segments_end, rows_end: the last position of each copy, damaged or not.
         witness: how far Postgres knew this directory to be synced, before anything was read.
         keys: idempotency keys as the events note them.
+        head: the row of it as it stood then.
         strays: positions of rows that stand where no event can.
     """
 
@@ -47,6 +49,7 @@ class Examination:
         self.witness = 0
         self.keys = Keys()
         self.strays: list[int] = []
+        self.head: asyncpg.Record | None = None
         self.copies: Copies
         self._blocks: Iterator[ReadBlock] = iter(())
         self._lines: dict[int, Line] = {}
@@ -79,13 +82,38 @@ class Examination:
         head = await connection.fetchrow(self.site.reads.statements.head)
         ends = await connection.fetchrow(filled("row_ends", schema=schema), self.segments_end)
         said = head["position"] if head is not None and head["position"] <= ends["believable"] else 0
-        self.rows_end, self.strays = ends["last"], ends["strays"]
         self.copies.postgres_end = max(said, ends["last"])
-        await self.walk(max(ends["last"], self.segments_end), tell, connection)
+        self.head, self.strays = head, ends["strays"]
+        known = max(self.segments_end, min(said, ends["last"]))
+        await self.walk(known, tell, connection)
+        self.rows_end = min(ends["last"], known)
+        if ends["last"] > known:
+            await self._walk_behind(ends["last"], tell, connection)
         # A head with the chain of the last event is right but for its number: nothing is lost then.
         if said > self.copies.position and head is not None and head["chain"] != self.copies.chain:
             await self.walk(said, tell, connection)
+        self.copies.settle_names()
         return head
+
+    async def _walk_behind(self, last: int, tell: Progress, connection: asyncpg.Connection) -> None:
+        """Walk over rows behind the head that the chain proves, and note the others as strays."""
+        statement = filled("read_rows", schema=self.site.settings.schema)
+        chain, position, proven = self.copies.chain, self.copies.position, self.copies.position
+        positions: list[int] = []
+        while page := await connection.fetch(statement, max([position, *positions[-1:]]), last, PAGE_ROWS):
+            for row in map(self._reader.read, page):
+                positions.append(row.position)
+                if chain is None or row.hash is None or row.position != position + 1:
+                    chain = None
+                    continue
+                position = row.position
+                chain = chain_hash(chain, position, row.version, row.time_us, row.hash)
+                # Each batch keeps the chain in its last row, so a whole one proves itself.
+                if row.chain == chain:
+                    proven = position
+        self.strays = [*self.strays, *[one for one in positions if one > proven]]
+        self.rows_end = max(self.rows_end, proven)
+        await self.walk(proven, tell, connection)
 
     async def walk(self, until: int, tell: Progress, connection: asyncpg.Connection) -> None:
         """Compare and fold on, up to a position."""

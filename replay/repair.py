@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from eventlog.errors import BadInput, CopiesDisagree, Damaged
+from eventlog.errors import BadInput, CopiesDisagree, Damaged, MirrorUnavailable
 from eventlog.io import Io
 from eventlog.postgres.connect import Target, connect
 from eventlog.projection import InlineProjection
@@ -70,6 +70,11 @@ async def repair(
         in_segments = SegmentRepair(examination)
         await in_segments.run(tell)
         _, left = await look(site, postgres, None, True, tell)
+    except OSError as error:
+        raise MirrorUnavailable(
+            f"{data} could not be repaired to the end: {error}",
+            hint="nothing is lost; see to the disk, then repair again",
+        ) from error
     finally:
         await site.reads.close()
     return RepairReport(

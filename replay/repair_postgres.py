@@ -13,7 +13,7 @@ from datetime import timedelta
 import asyncpg
 
 from eventlog.envelope import StreamId, decode_lines, unplaced, us_to_time
-from eventlog.errors import CopiesDisagree
+from eventlog.errors import CopiesDisagree, MirrorUnavailable
 from eventlog.postgres.sql import gate_key
 from eventlog.postgres.stored import take_times_as_text
 from eventlog.projection import signature
@@ -77,19 +77,16 @@ class PostgresRepair:
 
     async def _check_unmoved(self, connection: asyncpg.Connection) -> None:
         """Refuse when somebody appended since: what was examined is no longer what stands there."""
-        end = self._examination.segments_end
-        last = (await connection.fetchrow(filled("row_ends", schema=self._schema), end))["last"]
         head = await connection.fetchrow(self._site.reads.statements.head)
-        log_id = head["log_id"] if head is not None else None
-        copies = self._examination.copies
-        foreign = log_id != self._site.log_id and not copies.alike
-        if last > copies.position or foreign:
+        copies, log_id = self._examination.copies, self._site.log_id
+        foreign = head is None or (head["log_id"] != log_id and not copies.alike)
+        if foreign or head != self._examination.head:
+            found = f"log {head['log_id']} up to position {head['position']}" if head else "no head"
             raise CopiesDisagree(
-                f"Postgres holds log {log_id} up to position {last}; what was examined is log "
-                f"{self._site.log_id} up to {copies.position}",
+                f"Postgres holds {found}; what was examined is log {log_id} up to {copies.position}",
                 hint="close the log everywhere, then repair again; nothing was changed",
                 first_position=1,
-                last_position=last,
+                last_position=copies.position,
                 where="events",
             )
 
@@ -108,8 +105,11 @@ class PostgresRepair:
         folded, misnamed = self._examination.fold.streams, self._examination.copies.misnamed
         streams, highest = await read_streams(connection, self._schema)
         # What has no event, or another name than its events, makes way first: names are unique.
+        rightful = {found.said: id for id, found in misnamed.items()}
         going = [
-            (id, stream) for stream, (id, _) in streams.items() if stream not in folded or id in misnamed
+            (id, stream)
+            for stream, (id, _) in streams.items()
+            if stream not in folded or id in misnamed or rightful.get(stream, id) != id
         ]
         if going:
             lines = [f"{id} {stream!r}" for id, stream in going]
@@ -123,7 +123,7 @@ class PostgresRepair:
             [ids[stream] for stream in wrong],
             [folded[stream].version for stream in wrong],
         )
-        coming = {found.said: id for id, found in misnamed.items()}
+        coming = dict(rightful)
         unknown = [stream for stream in folded if stream not in ids and stream not in coming]
         highest = max([highest, 0, *misnamed])
         coming |= {stream: id for id, stream in enumerate(unknown, highest + 1)}
@@ -150,7 +150,11 @@ class PostgresRepair:
             await copy_events(connection, self._schema, some_records)
             written += len(some_records)
         # Invariant: what is removed comes back, or the transaction does not commit.
-        assert written == len(self.rows)
+        if written != len(self.rows):
+            raise MirrorUnavailable(
+                f"{len(self.rows) - written} events that the segments had cannot be read from them any more",
+                hint="nothing was changed; see to the disk, then repair again",
+            )
 
     def _records(self, ids: dict[StreamId, int]) -> Iterator[Record]:
         """Yield the rows of wrong positions as the segments, or (the hash alone) both copies, have them."""

@@ -21,7 +21,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from eventlog.errors import CopiesDisagree, Damaged, MirrorUnavailable
-from eventlog.io import Io, make_directory, read_at, sync_directory, write_all
+from eventlog.io import Io, close_quietly, make_directory, read_at, sync_directory, write_all
 from eventlog.segment.format import MARK_BYTES, MARK_SLOTS, Invalid, Mark, decode_mark, encode_mark
 
 SUFFIX = ".ndjson.zst"
@@ -63,7 +63,7 @@ class SegmentDirectory:
 
     def _drop_lock_file(self) -> None:
         if self._lock_fd >= 0:
-            self._io.close(self._lock_fd)
+            close_quietly(self._io, self._lock_fd)
             self._lock_fd = -1
 
     @contextmanager

@@ -8,6 +8,7 @@ recomputed by `verify` alone.
 from __future__ import annotations
 
 import bisect
+import errno
 import os
 import uuid
 from collections.abc import Callable, Generator, Iterator, Sequence
@@ -16,8 +17,8 @@ from typing import NamedTuple
 import msgspec
 
 from eventlog.envelope import Event, decode_lines
-from eventlog.errors import Damaged
-from eventlog.io import Io
+from eventlog.errors import AgentlogError, Damaged, MirrorUnavailable
+from eventlog.io import Io, close_quietly
 from eventlog.segment.directory import SegmentDirectory
 from eventlog.segment.format import (
     BLOCK_HEADER_BYTES,
@@ -114,12 +115,16 @@ class SegmentReader:
                 if base > promised:
                     return
                 raise missing(path, base, promised) from None
+            except OSError as error:
+                raise _unreadable(path, position, error) from error
             try:
                 window = Window(self._io, fd)
                 place = self._start(window, header, self._io.size(fd), position)
                 ended = yield from self._file(path, window, header, place, after, last)
+            except OSError as error:
+                raise _unreadable(path, position, error) from error
             finally:
-                self._io.close(fd)
+                close_quietly(self._io, fd)
             if ended is None:
                 return
             position = base = ended
@@ -193,6 +198,14 @@ def damaged_block(frame: Frame, problem: str) -> Damaged:
     """Return the error for one block whose content does not read."""
     header = frame.header
     return _error(frame.path, header.offset, header.first_position, header.last_position, problem)
+
+
+def _unreadable(path: str, position: int, error: OSError) -> AgentlogError:
+    """Return the error for a file that the system does not let us read."""
+    if error.errno == errno.EIO:
+        return _error(path, 0, position, position, f"the disk does not read it: {error}")
+    hint = "let this process read it, then try again"
+    return MirrorUnavailable(f"{path} cannot be read: {error}", hint=hint)
 
 
 def missing(path: str, base: int, promised: int) -> Damaged:

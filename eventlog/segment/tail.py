@@ -16,7 +16,7 @@ from typing import NamedTuple
 from eventlog.clock import Clock
 from eventlog.envelope import CHAIN_START
 from eventlog.errors import MirrorUnavailable
-from eventlog.io import Io, sync_directory
+from eventlog.io import Io, close_quietly, sync_directory
 from eventlog.segment.appender import Block, OpenSegment, make_segment
 from eventlog.segment.directory import SegmentDirectory
 from eventlog.segment.format import FileHeader
@@ -133,7 +133,7 @@ class Tail:
     def close(self) -> None:
         with self._syncing:
             if self._segment is not None:
-                self._io.close(self._segment.fd)
+                close_quietly(self._io, self._segment.fd)
                 self._segment = None
 
     def unavailable(self) -> MirrorUnavailable:
@@ -215,7 +215,7 @@ class Tail:
                 # Whoever sealed it synced it before.
                 self._know_durable(previous, previous.place)
                 self._older.append(self.segments()[-1])
-                self._io.close(previous.fd)
+                close_quietly(self._io, previous.fd)
             self._segment = segment
 
     def _take_blocks(self, *, cut: bool) -> bool:

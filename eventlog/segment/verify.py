@@ -124,6 +124,10 @@ class _Segment:
             elif header.previous_base:
                 yield self._finding(self._base, last, 0, "it names a segment before it, which is missing")
             yield from self._walk(Window(self._io, fd), header, promised, progress)
+        except OSError as error:  # a sector that does not read any more, say
+            self._checker.lost()
+            self.end = None
+            yield self._finding(self.last_position + 1, last, 0, f"it cannot be read: {error}")
         finally:
             self._io.close(fd)
 

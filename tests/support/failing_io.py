@@ -1,9 +1,11 @@
-"""The real file system, with calls that fail or wait when a test says so. Holds no test."""
+"""Files whose calls fail or wait when a test says so: the real ones, or any Io. Holds no test."""
 
 from __future__ import annotations
 
+import functools
 import os
 import threading
+from typing import Any
 
 from eventlog.io import SystemIo
 
@@ -39,3 +41,48 @@ class FailingIo(SystemIo):
     def ftruncate(self, fd: int, length: int) -> None:
         self._enter("ftruncate")
         super().ftruncate(fd, length)
+
+
+class FaultAt:
+    """Any Io, of which one call fails: the n-th of those in `FAULTED`, whichever it is.
+
+    Attributes:
+        at: number of the call that fails, from 0; None while none shall.
+        failure: the errno it raises, or SHORT: a read or write of half of what was asked for.
+        calls: the names of the calls so far, with the phase that was on.
+        phase: what is being done, as the user of this says.
+    """
+
+    FAULTED = frozenset(
+        {"open", "close", "pread", "pwrite", "fdatasync", "fsync"}
+        | {"ftruncate", "rename", "link", "unlink", "mkdir", "lock"}
+    )
+    SHORT = -1
+
+    def __init__(self, io: Any, at: int | None = None, failure: int = 0) -> None:
+        self._io = io
+        self.at = at
+        self.failure = failure
+        self.calls: list[tuple[str, str]] = []
+        self.phase = ""
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self._io, name)
+        return functools.partial(self._call, name, method) if name in self.FAULTED else method
+
+    def _call(self, name: str, method: Any, *arguments: Any, **options: Any) -> Any:
+        number = len(self.calls)
+        self.calls.append((self.phase, name))
+        if number != self.at:
+            return method(*arguments, **options)
+        if self.failure == self.SHORT:
+            return self._short(name, method, *arguments)
+        if name == "close":  # whatever close says, the descriptor is gone
+            method(*arguments)
+        if name == "pwrite":  # a write that fails may have written a part
+            self._short(name, method, *arguments)
+        raise OSError(self.failure, os.strerror(self.failure))
+
+    def _short(self, name: str, method: Any, fd: int, second: Any, offset: int) -> Any:
+        half = (len(second) if name == "pwrite" else second) // 2
+        return method(fd, second[:half] if name == "pwrite" else half, offset)
