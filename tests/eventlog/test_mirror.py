@@ -176,8 +176,9 @@ async def test_an_open_log_notices_when_postgres_falls_behind_under_it(
         " AND pid <> pg_backend_pid() AND query LIKE $1",
         f"%{log.settings.schema}.%",
     )
-    with pytest.raises(CopiesDisagree):
-        await log.append(saying(A, "four"))
+    async with asyncio.timeout(60):
+        with pytest.raises(CopiesDisagree):
+            await log.append(saying(A, "four"))
     assert log.segments.head_position == 3
 
 

@@ -88,7 +88,7 @@ BUGS: tuple[Bug, ...] = (
         "tenants share their idempotency keys",
         "keys are unique",
         APPEND, "k ON k.tenant = i.tenant AND k.key = i.key\n", "k ON k.key = i.key\n",
-        WRITER_TESTS,
+        LOG_TESTS,
     ),
     bug(
         "a key that is over still counts",
@@ -142,7 +142,7 @@ BUGS: tuple[Bug, ...] = (
         "who follows one that waits overtakes it",
         "it can be appended, so it is",
         BATCH, "            blocked.update(pending.streams)\n", "            pass\n",
-        SIMULATE, BATCH_TESTS,
+        BATCH_TESTS,
     ),
     bug(
         "a command on several streams is not one group",
@@ -155,6 +155,6 @@ BUGS: tuple[Bug, ...] = (
         "they have the same key",
         BATCH, "        if not first[0].wait_for_mirror and pending.wait_for_mirror:\n",
         "        if False:\n",
-        SIMULATE, BATCH_TESTS,
+        BATCH_TESTS,
     ),
 )  # fmt: skip
