@@ -51,7 +51,7 @@ def references(seed: int) -> list[Reference]:
         _log("single events", random, _words(random, 20, 20), [1] * 20, rolls=(3, 12)),
         _log("hard content", random, HARD, [1, 3, 4], rolls=(1, 4)),
         _log("several events in a block", random, _words(random, 15, 30), [5, 1, 9], rolls=(5,), streams=5),
-        _log("what zstd stores raw", random, _noise(random, 6, 900), [1, 3, 2], rolls=(4,)),
+        _log("what zstd stores raw", random, _noise(random, 8, 1200), [1, 4, 3], rolls=(5,)),
         _log("what zstd makes tiny", random, ["a" * 9000, "ab" * 4000, "c" * 20000], [1, 1, 1], rolls=(2,)),
         _log("zstd level 19", random, _words(random, 12, 600), [8, 4], rolls=(8,), zstd_level=19),
         _log("a filler behind the end", random, _words(random, 4, 40), [2, 2], rolls=(2,), end=_add_filler),

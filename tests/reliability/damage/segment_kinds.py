@@ -45,7 +45,7 @@ def segment_kinds(place: Place) -> Iterator[Kind]:
             f"a block in {where} zeroed", _over(path, header.offset, bytes(header.end - header.offset)), reach
         )
         # What followed is no longer where it says it is.
-        behind = None if position == end else ends[files.index(path)]
+        behind = ends[files.index(path)]
         yield kind(
             f"a block in {where} cut out", _cut_out(path, header.offset, header.end), (reach[0], behind)
         )
