@@ -13,7 +13,7 @@ A = story("a")
 async def test_a_new_epoch_makes_an_open_log_forget_the_states_it_knew(
     opened: OpenLog, admin: asyncpg.Connection
 ):
-    """It folded on a row that a repair has put right since; versions are what they were, so no stamp tells."""
+    """It folded on a row that was put right since; versions are what they were, so no stamp tells."""
     log = await opened()
     await log.append(saying(A))
     schema = log.settings.schema
