@@ -1,4 +1,4 @@
-"""Disks that fail or fill up, and then lose power: a failed sync, a full disk under either copy.
+"""Disks that fail or fill up, and then lose power: a failed sync of either copy, a full disk under both.
 
 Each is a load like the others (segments.py, stores.py) with the fault in its middle; what must be there
 after a cut is checked as theirs is. What the caller must see meanwhile is asserted here.
@@ -10,6 +10,7 @@ import asyncio
 import errno
 import os
 import tempfile
+import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -144,7 +145,30 @@ class FullDisk(Segments):
         return super().check(place, notes)
 
 
-class FullDiskOfStore(Stores):
+class TroubledStore(Stores):
+    """A store whose appends may be refused for a while, with an error that says what became of them."""
+
+    async def _resumes(self, store: Store, recorder: Recorder) -> bool:
+        """Say whether appends work again by themselves once the fault is over."""
+        for _ in range(RESUME_TRIES):
+            if await self._append(store, recorder) is None:
+                return True
+            await asyncio.sleep(RESUME_PAUSE_S)
+        return False
+
+    async def _append(self, store: Store, recorder: Recorder, id: str = "") -> AgentlogError | None:
+        text = self.random.randbytes(self.random.choice((10, 1000, 100_000))).hex()
+        event = new_event(
+            self.random.choice(STREAMS), "note_taken", {"text": text}, id=id or store.log.ids.next()
+        )
+        try:
+            await recorder.append(store.log, Command([event]))
+        except KNOWN_REFUSALS as error:
+            return error
+        return None
+
+
+class FullDiskOfStore(TroubledStore):
     """The disk that holds Postgres and the segments is full for a while."""
 
     name = "full disk under Postgres and segments"
@@ -174,7 +198,6 @@ class FullDiskOfStore(Stores):
         for _ in range(TRIES_MAX):
             error = await self._append(store, recorder)
             if error is not None:
-                assert isinstance(error, KNOWN_REFUSALS), f"{type(error).__name__}: {error}"
                 refusals[f"full_disk_told_{type(error).__name__}"] += 1
             if refusals.total() == 5:
                 break
@@ -182,22 +205,28 @@ class FullDiskOfStore(Stores):
             raise AssertionError("the disk never got full")
         self.counts += refusals
 
-    async def _resumes(self, store: Store, recorder: Recorder) -> bool:
-        """Say whether appends work again by themselves now that there is space."""
-        for _ in range(RESUME_TRIES):
-            if await self._append(store, recorder) is None:
-                return True
-            await asyncio.sleep(RESUME_PAUSE_S)
-        return False
 
-    async def _append(self, store: Store, recorder: Recorder) -> AgentlogError | None:
-        text = self.random.randbytes(self.random.choice((10, 1000, 100_000))).hex()
-        event = new_event(self.random.choice(STREAMS), "note_taken", {"text": text}, id=store.log.ids.next())
-        try:
-            await recorder.append(store.log, Command([event]))
-        except AgentlogError as error:
-            return error
-        return None
+class FailedSyncOfPostgres(TroubledStore):
+    """The disk refuses one write of Postgres's own log: it crashes, starts again, and appends go on."""
+
+    name = "failed sync of Postgres"
+
+    async def _load(self, place: Path) -> list[Call]:
+        with tempfile.NamedTemporaryFile(dir="/dev/shm") as notes:
+            recorder = Recorder(notes.name)
+            async with agentlog.open(place / "data") as store:
+                calls = await self.work(store, 4, 40)
+                for _ in range(3):
+                    id = store.log.ids.next()
+                    self.disk.spoil(uuid.UUID(id).bytes)
+                    error = await self._append(store, recorder, id)
+                    outcome = "receipt" if error is None else type(error).__name__
+                    self.counts[f"failed_sync_of_postgres_told_{outcome}"] += 1
+                    assert await self._resumes(store, recorder), f"appends stay refused after {outcome}"
+                calls += await self.work(store, 4, 40)
+            recorder.close()
+            assert self.disk.spoilt() == 3, "the log of Postgres was not hit as often as it was aimed at"
+            return [*calls, *read_calls(notes.name)]
 
 
 def must_refuse(error: type[Exception], call: Callable[[], object]) -> None:
@@ -231,4 +260,4 @@ def filled(place: Path, left_bytes: int) -> Iterator[None]:
 
 
 SEGMENT_FAULTS = (FailedSync, FullDisk)
-STORE_FAULTS = (FullDiskOfStore,)
+STORE_FAULTS = (FullDiskOfStore, FailedSyncOfPostgres)
