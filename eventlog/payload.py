@@ -42,10 +42,11 @@ def encode_payload(value: Any) -> Payload:
     """Encode a Python value as msgspec does, keeping what JSON readers cannot hold as base64.
 
     Args:
-        value: anything msgspec can encode: dict, list, str, int of any size, finite float,
-            bool, None, datetime, UUID, Struct. `msgspec.Raw` is taken as JSON text handed in.
+        value: anything msgspec can encode: dict, list, str, int, finite float, bool, None, datetime,
+            UUID, Struct. `msgspec.Raw` is taken as JSON text handed in.
     Raises:
-        BadPayload: NaN or infinity anywhere, an unsupported type, or invalid JSON in a Raw.
+        BadPayload: NaN or infinity anywhere, an unsupported type, invalid JSON in a Raw, or an int
+            of more digits than Python writes (4,300; a Raw may have any number).
     """
     if type(value) is msgspec.Raw:
         return encode_json(bytes(value))
