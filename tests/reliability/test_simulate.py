@@ -27,7 +27,7 @@ def test_invariant_2_no_crash_loses_what_was_acknowledged(number: int):
 def test_invariant_5_whatever_happens_everybody_is_told_the_truth():
     """Kills, power cuts, lost answers, failing disks and clocks that jump, over many short runs."""
     told: set[str] = set()
-    for number in range(30):
+    for number in range(40):
         run = simulate(SEED + 1, number)
         assert run.violations == [], f"seed={SEED + 1} run={number}"
         told |= {call.told.error for call in run.notes.calls.values() if call.told}

@@ -56,9 +56,16 @@ class Side:
 
     def made(self, schema: str, epoch: int = 1) -> Appender:
         return Appender(
-            self.connection, Statements(schema), epoch=epoch, projections=signature(PROJECTIONS), mirror=MIRROR,
-            compress_min_bytes=1_000_000, zstd_level=1, idempotency_ttl_s=1e6, clock=SteppingClock(),
-        )  # fmt: skip
+            self.connection,
+            Statements(schema),
+            epoch=epoch,
+            projections=signature(PROJECTIONS),
+            mirror=MIRROR,
+            compress_min_bytes=1_000_000,
+            zstd_level=1,
+            idempotency_ttl_s=1e6,
+            clock=SteppingClock(),
+        )
 
 
 @asynccontextmanager

@@ -8,6 +8,7 @@
     run.py         one run: agents that append, trouble that comes, and what everybody was told
     states.py      crashed disks: every operation of a run, several fates of what was not synced
     recovery.py    one crashed disk is recovered and checked
+    damage.py      a disk that changes what was synced
     explore.py     a run, and all the states that it is asked for
     __main__.py    python -m tests.reliability.simulate
 

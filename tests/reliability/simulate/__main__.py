@@ -28,6 +28,7 @@ _COUNTS = (
     "operations",
     "in_recoveries",
     "torn_tails",
+    "damaged_afterwards",
 )
 
 
@@ -35,7 +36,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = _options(arguments)
     report = Report("simulate", chosen_seed(options))
     report.counts.update(dict.fromkeys(_COUNTS, 0))
-    logging.disable(logging.CRITICAL)  # what a simulated disk does is no news
+    _keep_quiet()
     for explored in _explored(options, report):
         for name, count in explored.counts.items():
             report.counts[name] = int(report.counts.get(name, 0)) + count
@@ -49,6 +50,11 @@ def main(arguments: list[str] | None = None) -> int:
         int(report.counts["states"]) / max(time.monotonic() - report.started, 0.1)
     )
     return report.finish(as_json=options.json)
+
+
+def _keep_quiet() -> None:
+    """What a simulated disk does is no news."""
+    logging.disable(logging.CRITICAL)
 
 
 def _options(arguments: list[str] | None) -> argparse.Namespace:
@@ -83,7 +89,7 @@ def _explored(options: argparse.Namespace, report: Report) -> Iterator[Explored]
         )
         yield from _until_enough(results, options.states)
         return
-    with ProcessPoolExecutor(options.workers, mp_context=get_context("spawn")) as pool:
+    with ProcessPoolExecutor(options.workers, get_context("spawn"), _keep_quiet) as pool:
         yield from _until_enough(_in_order(pool, report.seed, options), options.states)
         pool.shutdown(cancel_futures=True)
 

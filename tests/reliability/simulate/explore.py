@@ -103,6 +103,7 @@ class _Explorer:
         found.count("states")
         found.count("in_recoveries", depth > 0)
         found.count("torn_tails", result.torn)
+        found.count("damaged_afterwards", result.damaged)
         if result.wrong:
             kind = result.wrong.split()[0].lower()
             found.count({"false": "false_alarms", "phantom": "phantoms", "lost": "lost"}.get(kind, "other"))

@@ -96,7 +96,7 @@ class SimulatedLoop(asyncio.BaseEventLoop):
     def pause(self) -> None:
         """Called before each call of an Io: a job may have to wait there for others."""
         job = self._running
-        if job is not None and self._random.random() < 0.25:
+        if job is not None and self._random.random() < 0.4:
             job.pause()
 
     def wait_for_others(self) -> None:

@@ -115,7 +115,7 @@ class DiskTrouble:
     def begin(self) -> None:
         """Let something go wrong from now on."""
         self.was_there = True
-        kind = self._random.randrange(4)
+        kind = self._random.choice((0, 0, 1, 2, 3))
         self.rate = self._random.choice((0.2, 0.6, 1.0))
         if kind == 0:
             self.calls = {"fdatasync": errno.EIO}

@@ -15,6 +15,7 @@ from eventlog.directory import DataDirectory
 from eventlog.errors import AgentlogError
 from eventlog.segment.store import SegmentStore
 from eventlog.settings import Settings
+from tests.reliability.simulate.damage import spoil
 from tests.reliability.simulate.machine import DATA
 from tests.reliability.simulate.states import Camera, Cut, Past
 from tests.support.lossy_disk import Directory
@@ -42,12 +43,13 @@ class _Clock:
 
 
 class Recovered:
-    """What came of one state: what is wrong ("" for nothing), and whether a torn tail was cut."""
+    """What came of one state: what is wrong ("" for nothing), and what was met on the way."""
 
-    __slots__ = ("torn", "wrong")
+    __slots__ = ("damaged", "torn", "wrong")
 
     def __init__(self) -> None:
         self.wrong = ""
+        self.damaged = False
         self.torn = False
 
 
@@ -102,6 +104,10 @@ def _recover(
     if random.random() < 0.04:
         for finding in store.verify():
             raise Broken(f"FALSE ALARM {finding}")
+    if random.random() < 0.04:
+        result.damaged = True
+        if wrong := spoil(root, past, until, random):
+            raise Broken(wrong)
     if camera is not None or random.random() < 0.4:
         store.close()
     if camera is not None:

@@ -88,7 +88,7 @@ class Run:
         self.hosts = [Host(name, self.loop, random, self._changed) for name in self._names()]
         for host in self.hosts:
             self.cameras[host.name] = Camera(host.name)
-            count = random.choice((1, 1, 1, 2))
+            count = random.choice((1, 1, 2))
             host.processes = [Process(host, n, self.settings) for n in range(count)]
         self.left = random.randint(15, 45)
         self._is_calm = random.random() < 0.15
@@ -197,7 +197,7 @@ class Run:
             self.server.was_troubled = True
             self.server.trouble = Trouble(lost_before=often / 2, lost_after=often, slow=often / 3)
         while self.left > 0 and self._is_busy():
-            await asyncio.sleep(self.random.random() ** 3 * 3)
+            await asyncio.sleep(self.random.random() * self.random.choice((0.01, 0.1, 2.0)))
             await self._strike()
 
     async def _strike(self) -> None:
@@ -213,14 +213,16 @@ class Run:
                 for process in host.processes:
                     process.start(self._life(process))
             case 2:
-                self.server.stop()
+                self.server.stop_at_commit = random.random() < 0.5
+                if not self.server.stop_at_commit:
+                    self.server.stop()
                 await asyncio.sleep(random.random() * 2)
                 self.server.start()
             case 3:
                 self.server.cut(random.choice(host.processes).name)
             case 4 | 5:
                 host.trouble.begin()
-                await asyncio.sleep(random.random() ** 2)
+                await asyncio.sleep(random.random() * random.choice((0.01, 0.1, 1.0)))
                 host.trouble.end()
             case 6:
                 host.clock.jump(random)

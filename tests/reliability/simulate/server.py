@@ -55,12 +55,15 @@ class Server:
     Attributes:
         tables: what is committed.
         is_up: connections are refused while it is not.
+        stop_at_commit: stop with the next commit, before anybody hears of it.
         clock_us: the server's own clock; jumps are harmless by design.
     """
 
     def __init__(self, tables: Tables, random: Random, trouble: Trouble | None = None) -> None:
         self.tables = tables
         self.is_up = True
+        self.stop_at_commit = False
+        self.session = 0  # a restarted server knows nothing of what was on its way before
         self.was_troubled = False
         self.clock_us = 1_790_000_000_000_000
         self.trouble = trouble or Trouble()
@@ -70,11 +73,12 @@ class Server:
     def stop(self) -> None:
         """Every connection dies; what was on its way is not executed."""
         self.is_up, self.was_troubled = False, True
+        self.session += 1
         for connection in list(self._connections):
             connection.die()
 
     def start(self) -> None:
-        self.is_up = True
+        self.is_up, self.stop_at_commit = True, False
 
     def cut(self, client: object) -> None:
         """The network of one client fails: its connections die."""
@@ -108,6 +112,7 @@ class Connection:
         self._server = server
         self._timeout_s = command_timeout_s
         self._closed = False
+        self._session = server.session
         self._answers: set[asyncio.Future[Any]] = set()
         self._snapshot: Tables | None = None
 
@@ -191,9 +196,8 @@ class Connection:
             travel_s = random.random() * TRAVEL_S
             if random.random() < trouble.slow * rate:
                 travel_s += random.random() * 8
-            loop.call_later(
-                travel_s, self._execute, work, answer, random.random() < trouble.lost_after * rate
-            )
+            loses_answer = random.random() < trouble.lost_after * rate
+            loop.call_later(travel_s, self._execute, work, answer, commits, loses_answer)
         self._answers.add(answer)
         try:
             if self._timeout_s is None:
@@ -203,9 +207,11 @@ class Connection:
         finally:
             self._answers.discard(answer)
 
-    def _execute(self, work: Callable[[], Any], answer: asyncio.Future[Any], loses_answer: bool) -> None:
+    def _execute(
+        self, work: Callable[[], Any], answer: asyncio.Future[Any], commits: bool, loses_answer: bool
+    ) -> None:
         # A client that is gone does not stop what has arrived; a server that went down does.
-        if not self._server.is_up:
+        if self._session != self._server.session or not self._server.is_up:
             return
         if self._closed and self._server.random.random() < 0.5:
             return
@@ -215,8 +221,11 @@ class Connection:
             if not answer.done():
                 answer.set_exception(error)
             return
-        if loses_answer:
+        if commits and self._server.stop_at_commit:
+            self._server.stop()
+        elif loses_answer:
             self.die()
+        if self._closed:
             return
 
         def arrive() -> None:
