@@ -205,6 +205,18 @@ def test_what_cannot_be_encoded_is_refused():
             encode_payload(value)
 
 
+def test_what_cannot_be_encoded_is_refused_beside_a_lone_surrogate_too():
+    """Such a value goes another way, through the standard library, and finds the same answer."""
+    for value in (["\ud800", math.nan], ["\ud800", object()], {"\ud800": math.inf}):
+        with pytest.raises(BadPayload, match="cannot be encoded"):
+            encode_payload(value)
+
+
+def test_a_null_beside_what_holds_no_number_is_no_reason_to_refuse():
+    moment = datetime(2026, 11, 22, 7, 44, 36, tzinfo=UTC)
+    assert encode_payload([None, moment, b"\x00"]).line == b'[null,"2026-11-22T07:44:36Z","AA=="]'
+
+
 def test_what_msgspec_encodes_is_taken_as_it_encodes_it():
     moment = datetime(2026, 11, 22, 7, 44, 36, tzinfo=UTC)
     assert encode_payload({"at": moment}) == Payload(b'{"at":"2026-11-22T07:44:36Z"}', None)
