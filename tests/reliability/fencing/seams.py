@@ -5,9 +5,9 @@ They stand at the seams Io and Clock; everything behind them is the log's own co
 
 from __future__ import annotations
 
-import os
 import random
 import signal
+import threading
 import time
 
 from eventlog.io import SystemIo
@@ -53,7 +53,9 @@ class StoppingIo(SystemIo):
         self.stop_after -= 1
         if self.stop_after < 0:
             self.stop_after = None
-            os.kill(os.getpid(), signal.SIGSTOP)
+            # To this very thread: sent to the process, it would stop some thread first, and this one
+            # could let go of the lock before the stop has come to it.
+            signal.pthread_kill(threading.get_ident(), signal.SIGSTOP)
 
 
 class WrongClock:

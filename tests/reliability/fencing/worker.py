@@ -302,7 +302,8 @@ def in_child(opened: Opened, opens: bool) -> str:
 
 
 async def _append_of_own(arguments: dict[str, Any]) -> None:
-    opened = Opened(arguments | {"migrate": False})
+    # A child waits as long as it takes: its parent's agents write to the same directory.
+    opened = Opened(arguments | {"migrate": False, "lock_wait_s": 60.0})
     await opened.open()
     await opened.append()
     await opened.close()
