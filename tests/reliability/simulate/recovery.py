@@ -79,6 +79,7 @@ def _recover(
         io.changed = lambda: camera.take(root, committed, promised, mirrors)
     directory = DataDirectory(DATA, io)
     directory.belongs_to(past.log_id)
+    before = io.files(str(directory.segments)) if io.exists(str(directory.segments)) else {}
     store = SegmentStore.open(
         str(directory.segments), log_id=past.log_id, io=io, clock=clock, settings=_SETTINGS,
         durable_witness=mirrors.get(directory.id, 0),
@@ -86,6 +87,7 @@ def _recover(
     result.torn = bool(store.recovery)
     head = store.head_position
     _check_head(store, cut, past)
+    _check_copies(store, io, before)
     # What recovery accepts it has synced: from here on it is promised, whatever crashes next.
     promised = max(promised, head)
     mirrors[directory.id] = promised
@@ -98,7 +100,7 @@ def _recover(
         if random.random() < 0.3:
             promised = max(promised, store.sync())
     promised = max(promised, store.sync())
-    _check_lines(store, past, head, until)
+    _check_lines(store, past, until)
     if store.durable_position != until:
         raise Broken(f"LOST appended up to {until} after the recovery, {store.durable_position} is durable")
     if random.random() < 0.04:
@@ -126,10 +128,16 @@ def _check_head(store: SegmentStore, cut: Cut, past: Past) -> None:
         raise Broken(f"CHAIN after position {head} is not that of Postgres")
     if store.durable_position != head:
         raise Broken(f"recovery accepts {head} and takes only {store.durable_position} for durable")
-    _check_lines(store, past, 0, head)
 
 
-def _check_lines(store: SegmentStore, past: Past, after: int, until: int) -> None:
-    lines = b"".join(lines for header, lines in store.read_raw(after, until) if header.first_position > after)
-    if lines != b"".join(past.lines[after:until]):
-        raise Broken(f"ORDER positions {after + 1} to {until} are not those of Postgres")
+def _check_lines(store: SegmentStore, past: Past, until: int) -> None:
+    """Compare what was recovered, and what was appended since, byte by byte."""
+    if b"".join(lines for _, lines in store.read_raw()) != b"".join(past.lines[:until]):
+        raise Broken(f"ORDER positions 1 to {until} are not those of Postgres")
+
+
+def _check_copies(store: SegmentStore, io: LossyIo, before: dict[str, bytes]) -> None:
+    """What was cut off is in quarantine, whole."""
+    for cut in store.recovery.cuts:
+        if io.files(f"{DATA}/quarantine").get(cut.copy) != before[cut.segment][cut.offset :]:
+            raise Broken(f"TORN the tail of {cut.segment} at {cut.offset} was cut off and is not kept")
