@@ -28,7 +28,7 @@ BUGS: tuple[Bug, ...] = (
         "a repaired file is renamed before it is synced",
         "rename is atomic",
         SEGMENTS, "        io.fsync(target)\n", "",
-        REPAIR_TESTS, MENDING_TESTS,
+        MENDING_TESTS,
     ),
     bug(
         "repaired rows are replaced without keeping them",
@@ -41,7 +41,7 @@ BUGS: tuple[Bug, ...] = (
         "it was made from the right lines",
         SEGMENTS, "        if len(frame) == header.stored_length and crc32c(frame) == header.frame_crc:\n",
         "        if True:\n",
-        REPAIR_TESTS, MENDING_TESTS,
+        MENDING_TESTS,
     ),
     bug(
         "repair takes bytes that nobody proves",
@@ -58,8 +58,8 @@ BUGS: tuple[Bug, ...] = (
     bug(
         "repair does not ask whether the log has moved",
         "nobody writes while we repair",
-        POSTGRES, "        if last > copies.position or foreign:\n", "        if False:\n",
-        REPAIR_TESTS, MENDING_TESTS,
+        POSTGRES, "        if foreign or head != self._examination.head:\n", "        if False:\n",
+        MENDING_TESTS,
     ),
     bug(
         "restore leaves the last batch out",
@@ -71,7 +71,7 @@ BUGS: tuple[Bug, ...] = (
         "damaged segments are restored as far as they go",
         "half of it is better than nothing",
         RESTORE, "    if findings:\n        first, last", "    if False:\n        first, last",
-        RESTORE_TESTS,
+        "tests/replay/test_restore_damage.py",
     ),
     bug(
         "restore writes over what is there",

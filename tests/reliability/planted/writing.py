@@ -187,7 +187,9 @@ BUGS: tuple[Bug, ...] = (
         "subscribers are woken before the commit",
         "it saves them a moment",
         WRITER, "        appended = await self._send(batch)\n",
-        "        self.head_position += len(batch.events)\n        self._moved.set()\n"
+        "        self.head_position += len(batch.events)\n"
+        "        moved, self._moved = self._moved, asyncio.Event()\n"
+        "        moved.set()\n"
         "        appended = await self._send(batch)\n",
         SIMULATE, ACKNOWLEDGE_TESTS, OUTCOME_TESTS,
     ),
