@@ -191,7 +191,7 @@ BUGS: tuple[Bug, ...] = (
         "        moved, self._moved = self._moved, asyncio.Event()\n"
         "        moved.set()\n"
         "        appended = await self._send(batch)\n",
-        SIMULATE, ACKNOWLEDGE_TESTS, OUTCOME_TESTS,
+        "tests/eventlog/test_waking.py",
     ),
     bug(
         "a batch with others before it is written as it is",
