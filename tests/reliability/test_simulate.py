@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 
@@ -83,12 +84,19 @@ def test_a_disk_that_broke_its_promise_is_seen(spoil: str, wrong: str):
     assert found.wrong.startswith(tuple(wrong.split("|"))), found.wrong
 
 
+def said_by(*arguments: str) -> dict[str, int]:
+    """What the command says, run by a process of its own: with other hashes of strings."""
+    command = [sys.executable, "-m", "tests.reliability.simulate", "--seed", str(SEED), "--json", *arguments]
+    told: dict[str, int] = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
+    return told
+
+
 def test_a_failed_state_is_repeated_by_the_command_that_is_printed():
-    """One state of one run, by its name; a process of its own, with other hashes of strings."""
-    command = [sys.executable, "-m", "tests.reliability.simulate", "--seed", str(SEED), "--run", "1"]
-    whole = subprocess.run([*command, "--json"], capture_output=True, text=True, check=True)
-    one = subprocess.run(
-        [*command, "--state", "a.20.1", "--json"], capture_output=True, text=True, check=True
-    )
-    assert '"states": 1,' in one.stdout
-    assert f'"states": {explore(SEED, 1).counts["states"]},' in whole.stdout
+    """One state of one run, by its name."""
+    assert said_by("--run", "1", "--state", "a.20.1")["states"] == 1
+
+
+def test_several_workers_count_what_one_would_count():
+    """Runs are counted in their order, whoever is quicker."""
+    found = explore(SEED, 0).counts
+    assert said_by("--states", "10", "--workers", "2")["states"] == found["states"]

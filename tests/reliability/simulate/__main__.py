@@ -7,7 +7,6 @@ run and its state; --run and --state make that one again and nothing else.
 from __future__ import annotations
 
 import argparse
-import logging
 import sys
 import time
 from collections.abc import Iterator
@@ -15,7 +14,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from multiprocessing import get_context
 
 from tests.reliability.report import Report, argument_parser, chosen_seed
-from tests.reliability.simulate.explore import Explored, explore
+from tests.reliability.simulate.explore import Explored, explore, keep_quiet
 
 # Shown even when there are none.
 _COUNTS = (
@@ -36,7 +35,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = _options(arguments)
     report = Report("simulate", chosen_seed(options))
     report.counts.update(dict.fromkeys(_COUNTS, 0))
-    _keep_quiet()
+    keep_quiet()
     for explored in _explored(options, report):
         for name, count in explored.counts.items():
             report.counts[name] = int(report.counts.get(name, 0)) + count
@@ -50,11 +49,6 @@ def main(arguments: list[str] | None = None) -> int:
         int(report.counts["states"]) / max(time.monotonic() - report.started, 0.1)
     )
     return report.finish(as_json=options.json)
-
-
-def _keep_quiet() -> None:
-    """What a simulated disk does is no news."""
-    logging.disable(logging.CRITICAL)
 
 
 def _options(arguments: list[str] | None) -> argparse.Namespace:
@@ -89,7 +83,7 @@ def _explored(options: argparse.Namespace, report: Report) -> Iterator[Explored]
         )
         yield from _until_enough(results, options.states)
         return
-    with ProcessPoolExecutor(options.workers, get_context("spawn"), _keep_quiet) as pool:
+    with ProcessPoolExecutor(options.workers, get_context("spawn"), keep_quiet) as pool:
         yield from _until_enough(_in_order(pool, report.seed, options), options.states)
         pool.shutdown(cancel_futures=True)
 

@@ -7,6 +7,7 @@ something else, and that was recovered and checked. Crashes within recoveries ar
 from __future__ import annotations
 
 import gc
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from random import Random
@@ -60,6 +61,11 @@ def explore(
             if found.failures and stop_at_first:
                 return found
     return found
+
+
+def keep_quiet() -> None:
+    """What a simulated disk does is no news. For each process that explores."""
+    logging.disable(logging.CRITICAL)
 
 
 class _Explorer:
