@@ -227,8 +227,8 @@ def _whole_blocks(
     """
     data, start = window.held()
     offset, position, link, chain = place
-    if link is None or chain is None:
-        return place, durable
+    assert link is not None, "frames are read from a segment's start, where all is known"
+    assert chain is not None
     at, held = offset - start, len(data)
     while held - at > BLOCK_HEADER_BYTES:
         fields = unpack_block_header(data, at)

@@ -64,7 +64,8 @@ def directory(data: bytes) -> None:
     witness = drawing.number(16)
     files = altered(original, drawing)
     io = machine(files)
-    whole = not list(verify_segments(io, SegmentDirectory(DIRECTORY, io), LOG_ID))
+    findings = list(verify_segments(io, SegmentDirectory(DIRECTORY, io), LOG_ID))
+    whole = not findings
     salvaged = b"".join(line for block in _readable(files) for line in block)
     assert is_subsequence(salvaged.splitlines(keepends=True), HISTORY.lines)
     store = opened(files, witness)
@@ -72,6 +73,9 @@ def directory(data: bytes) -> None:
         assert not whole or witness > last_position(files)
         return
     assert not (whole and store.recovery)
+    # Older segments are looked at by their ends alone; of the newest one nothing escapes an opening.
+    newest = store.segments()[-1].path if files.keys() - {HEAD, LOCK} else ""
+    assert store.recovery or newest not in {finding.where for finding in findings}
     assert store.head_position >= max(witness, remembered(files))
     read, is_complete = read_lines(store)
     assert read == HISTORY.lines[: len(read)]
