@@ -65,8 +65,8 @@ def verify_segments(
     """Yield everything that is wrong with a directory of segments, in order.
 
     Args:
-        promised: the head, when a store is open: invalid bytes behind it may be a block that is
-            being written. None: every invalid byte is a finding.
+        promised: the head, when a store is open: invalid bytes behind it may be a block, an index
+            or a seal that is being written. None: every invalid byte is a finding.
         progress: called with the last position of each block that was read.
     """
     checker = ContentChecker()
@@ -144,7 +144,7 @@ class _Segment:
         while True:
             head = window.read(place.offset, 8)
             if magic_at(head) == INDEX_MAGIC:
-                yield from self._closing(window, header, place)
+                yield from self._closing(window, header, place, promised)
                 return
             block: BlockHeader | None = None
             try:
@@ -191,7 +191,7 @@ class _Segment:
             self.last_position = max(self.last_position, last)
         return self._finding(place.position, last, place.offset, problem)
 
-    def _closing(self, window: Window, header: FileHeader, place: Place) -> Iterator[Finding]:
+    def _closing(self, window: Window, header: FileHeader, place: Place, promised: int) -> Iterator[Finding]:
         """Check index and seal, and that they say what the blocks say."""
         last = place.position - 1
         try:
@@ -199,7 +199,9 @@ class _Segment:
             check_end(window, seal.end)
             index = decode_index(index_header, index_body(window, index_header))
         except Invalid as problem:
-            yield self._finding(place.position, last, place.offset, str(problem))
+            # At the end of an open store's last file they may be in the middle of being written.
+            if place.position <= promised or self._following is not None:
+                yield self._finding(place.position, last, place.offset, str(problem))
             return
         info = SegmentInfo(self._path, self._base, seal.last_position, seal.end, True)
         assert place.chain is not None

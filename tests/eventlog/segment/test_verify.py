@@ -6,6 +6,8 @@ import os
 
 import pytest
 
+from eventlog.io import write_all
+from eventlog.segment.directory import SegmentDirectory
 from eventlog.segment.format import (
     BLOCK_HEADER_BYTES,
     FILE_HEADER_BYTES,
@@ -19,9 +21,11 @@ from eventlog.segment.frames import compress
 from eventlog.segment.index import IndexBuilder, contents_of, decode_index, encode_index
 from eventlog.segment.scanner import Place, Window, first_place, index_and_seal, index_body, scan
 from eventlog.segment.store import Finding, SegmentStore
+from eventlog.segment.verify import verify_segments
 from tests.eventlog.segment.building import (
     DIRECTORY,
     FIRST,
+    LOG_ID,
     STREAM,
     FixedClock,
     History,
@@ -133,6 +137,23 @@ def test_a_block_that_is_being_written_is_no_finding() -> None:
         io.ftruncate(fd, end)
         assert list(reader.verify()) == []
         assert sum(map(len, reader.read())) == 2
+
+
+def test_a_seal_that_is_being_written_is_no_finding() -> None:
+    """Index and seal hold no event. Of a store that nobody has open, half of them is damage."""
+    history = History().commit_many(5)
+    files = filled(history, [2, 2]).files(DIRECTORY)
+    length, io, sealed = len(files[FIRST]), machine(files), machine(files)
+    reader, clock = open_store(io), FixedClock()
+    clock.us += 10**12  # the segment is too old: the next append seals it
+    open_store(sealed, clock=clock).append([history.block(4, 5)])
+    whole = sealed.files(DIRECTORY)[FIRST]
+    fd = io.open(FIRST, os.O_RDWR)
+    for end in range(length + 1, len(whole), 3):
+        write_all(io, fd, whole[length:end], length)
+        assert list(reader.verify()) == []
+        assert list(verify_segments(io, SegmentDirectory(DIRECTORY, io), LOG_ID)) != []
+        assert sum(map(len, reader.read())) == 4
 
 
 def test_the_index_says_which_blocks_hold_a_stream() -> None:
