@@ -59,7 +59,7 @@ async def every_kind(place: Place) -> list[Kind]:
 async def try_kind(place: Place, kind: Kind) -> list[str]:
     """Damage, look, mend, compare; return what did not go as it must. The log is whole afterwards."""
     place.forget_kept()
-    place.put_files_back()
+    await place.put_back()
     before = await place.snapshot()
     await kind.damage(place)
     problems = _named(kind, await place.look())
@@ -76,7 +76,7 @@ async def try_kind(place: Place, kind: Kind) -> list[str]:
         (place.data / "segments").rename(place.data / "put aside")
         await restore_segments(place.data, place.postgres, settings=place.settings)
     elif kind.refused is not None:
-        place.put_files_back()  # rows then come from these
+        await place.put_back()  # rows then come from the segments
         await repair(place.data, place.postgres, settings=place.settings)
     problems += await _whole(place, before, kind)
     return problems

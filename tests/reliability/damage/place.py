@@ -70,8 +70,13 @@ class Place(Spoiled):
         self.blocks = self.find_blocks()
         self._first = {path: path.read_bytes() for path in self.all_files()}
 
-    def put_files_back(self) -> None:
-        """Have the segments as they were built again: a repair may have cut the blocks otherwise."""
+    async def put_back(self) -> None:
+        """Have the segments as they were built again: a repair may have cut the blocks otherwise.
+
+        And let Postgres remember that they are synced: a repair may have had it forget.
+        """
+        position = self.head_position
+        await self.sql(f"UPDATE {{schema}}.mirrors SET durable_position = {position}")
         directory = self.data / "segments"
         shutil.rmtree(directory, ignore_errors=True)
         directory.mkdir(mode=0o700)

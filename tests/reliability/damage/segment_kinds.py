@@ -55,7 +55,7 @@ def segment_kinds(place: Place) -> Iterator[Kind]:
         yield kind(f"{name}: file header", flip(path, 40), (bases[number], last))
         yield kind(f"{name}: emptied", _over(path, 0, b"", length=0), (bases[number], last))
         yield kind(f"{name}: garbage", _over(path, 0, os.urandom(5000), length=5000), (bases[number], last))
-        yield kind(f"{name}: lost", _lose(path), (bases[number], ends[number]), keeps=number + 1 < len(files))
+        yield kind(f"{name}: lost", _lose(path), (bases[number], ends[number]))
         yield kind(f"{name}: a directory in its place", _directory(path), (bases[number], last))
         yield kind(f"{name}: half of it lost", _truncate(path, path.stat().st_size // 2))
         if number + 1 < len(files):
@@ -84,7 +84,8 @@ def segment_kinds(place: Place) -> Iterator[Kind]:
         "a segment renamed",
         lambda place: files[1].rename(files[1].with_name(f"{bases[1] + 1:020d}.ndjson.zst")),
     )
-    yield kind("the segments as they were earlier", _older, (place.older_position + 1, end))
+    earlier = (place.older_position + 1, end)
+    yield kind("the segments as they were earlier", _older, earlier, keeps=False)
     for path in place.older:
         if path in files and path.read_bytes() != place.older[path]:
             yield kind(f"{path.name[15:20]} as it was earlier", _back(path))
