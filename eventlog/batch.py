@@ -46,7 +46,7 @@ class Pending:
         "committed",
         "followers",
         "future",
-        "in_doubt",
+        "looked_up_on",
         "maybe_sent",
         "streams",
         "tick",
@@ -72,12 +72,17 @@ class Pending:
             named = [event.stream for event in command.events] + list(command.expected)
             self.streams = tuple(dict.fromkeys(named))
         self.bytes = length  # at most what its lines take
-        self.maybe_sent = False  # a commit with it inside lost its answer
-        self.in_doubt = False  # an earlier append of its event ids did; look before sending
+        self.maybe_sent = False  # a commit with it inside, or with its event ids, lost its answer
+        # Then: what was known of its streams before it was last looked up.
+        self.looked_up_on: list[StreamState | None] | None = None
         self.committed = False  # Postgres has it; only the mirror may still keep it waiting
         self.attempts = 0  # how often it was rolled back, or its connection lost
         self.alone = False  # Postgres refused a batch with it inside: a batch of its own shows why
         self.followers: list[Pending] = []  # the same idempotency key, in the same batch
+
+    def known_in(self, known: Mapping[StreamId, StreamState]) -> list[StreamState | None]:
+        """What is known of each of its streams; equal only to itself: every answer makes new states."""
+        return [known.get(stream) for stream in self.streams]
 
 
 class Slot:
@@ -144,6 +149,11 @@ class Batch:
             ]
             tables[name] = without_nul(b"[%b]" % b",".join(parts)).decode()
         return tables
+
+    def formed_on(self, pending: Pending) -> list[StreamState | None]:
+        """What was known of a command's streams when it came into this batch."""
+        bases = [self._by_stream[stream].base for stream in pending.streams]
+        return [base if base.confirmed else None for base in bases]
 
     def group_of(self, entry: Entry) -> int:
         """The group that an entry is refused or accepted with."""

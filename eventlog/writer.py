@@ -3,8 +3,8 @@
     submit → waiting → batch (batch.py) → Postgres commit → segment sync (acknowledge.py) → told
 
 One batch is in Postgres at a time, while earlier ones sync to the segment. When the answer to a
-commit is lost, its outcome is unknown: the commands are sent again under the same stamps. Had they
-been committed, those stamps are stale now, and looking up an event id tells the truth.
+commit is lost, its outcome is unknown: the commands are sent again, under the stamps of before or under
+newer ones after looking up their event ids. A commit that was not found then makes those stale.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ class Writer:
         self._check_open()  # once more: it may have been closed while this waited
         future: asyncio.Future[Receipt] = asyncio.get_running_loop().create_future()
         pending = Pending(command, length, future, next(self._ticks), wait_for_mirror)
-        pending.in_doubt = self._outcomes.is_doubtful(command.events[0].id)
+        pending.maybe_sent = self._outcomes.is_doubtful(command.events[0].id)
         self._waiting.append(pending)
         self._arrived.set()
         try:
@@ -190,12 +190,14 @@ class Writer:
         return taken
 
     async def _settle(self, taken: list[Pending]) -> list[Pending]:
-        """Look up commands whose event ids had an unknown outcome; return those still to be appended."""
-        for pending in [pending for pending in taken if pending.in_doubt]:
-            await self.refresh(pending.streams)
-            pending.in_doubt, pending.maybe_sent = False, True
-            if await self._was_committed(pending):
-                taken.remove(pending)
+        """Look up what may stand already, again when its streams were asked about since; return the rest."""
+        while doubtful := [p for p in taken if p.maybe_sent and p.looked_up_on != p.known_in(self._known)]:
+            await self.refresh(list(dict.fromkeys(s for p in doubtful for s in p.streams)))
+            for pending in doubtful:
+                pending.looked_up_on = pending.known_in(self._known)
+            for pending in doubtful:
+                if await self._was_committed(pending):
+                    taken.remove(pending)
         return taken
 
     async def _append(self, taken: list[Pending]) -> None:
@@ -254,7 +256,7 @@ class Writer:
         except Exception as error:
             retry = commands[0].attempts < ATTEMPTS_MAX
             if self._appender and server.is_broken(error, closed=self._appender.connection.is_closed()):
-                self._lost(commands, error)
+                self._lost(batch, commands, error)
             elif server.cannot_write(error):
                 await self._wait_out(commands, error)
             elif self._outage.is_hopeless():
@@ -264,10 +266,8 @@ class Writer:
                 self._try_again(commands)
             elif retry and server.is_rolled_back(error):
                 self._try_again(commands)
-            elif len(commands) > 1:
-                self._one_by_one(commands)
             else:
-                self._fail(commands, server.translate(error))
+                self._one_by_one(commands, server.translate(error))
         return None
 
     def _begin_epoch(self, commands: Sequence[Pending], epoch: int) -> None:
@@ -290,32 +290,33 @@ class Writer:
             self._again += commands
             await asyncio.sleep(RECONNECT_INTERVAL_S)
 
-    def _lost(self, commands: Sequence[Pending], error: Exception) -> None:
+    def _lost(self, batch: Batch, commands: Sequence[Pending], error: Exception) -> None:
         """The connection died with this batch in flight: send again, and look before believing."""
         self._disconnect()
         for pending in commands:
-            pending.maybe_sent = True
+            pending.maybe_sent, pending.looked_up_on = True, batch.formed_on(pending)
             pending.attempts += 1
         if self._outage.is_hopeless():
             self._give_up(commands, server.unavailable(error))
         elif commands[0].attempts <= ATTEMPTS_MAX:
             self._again += commands
-        elif len(commands) > 1:
-            self._one_by_one(commands)
         else:
-            self._fail(commands, LogUnavailable(f"the connection died {ATTEMPTS_MAX} times on this command"))
+            died = LogUnavailable(f"the connection died {ATTEMPTS_MAX} times on this command")
+            self._one_by_one(commands, died)
 
     def _disconnect(self) -> None:
         if self._appender is not None:
             self._appender.connection.terminate()
             self._appender = None
 
-    def _one_by_one(self, commands: Sequence[Pending]) -> None:
+    def _one_by_one(self, commands: Sequence[Pending], error: Exception) -> None:
         """Postgres refused a batch as a whole: find the command it meant, let the others through."""
+        if len(commands) == 1:
+            self._fail(commands, error)
+        else:
+            self._again += commands
         for pending in commands:
-            pending.alone = True
-            pending.attempts = 0
-        self._again += commands
+            pending.alone, pending.attempts = True, 0
 
     async def _connect(self) -> Appender:
         while True:
@@ -339,8 +340,7 @@ class Writer:
         for pending in commands:
             if pending.committed:
                 continue  # the acknowledger tells it
-            # By an earlier attempt, whatever failed now.
-            unknown = may_stand or pending.maybe_sent or pending.in_doubt
+            unknown = may_stand or pending.maybe_sent  # by an earlier attempt, whatever failed now
             # Who waits behind it with the same key may itself have been sent before.
             self._fail(pending.followers, error, may_stand=unknown)
             refuse(pending, self._outcomes.unknown(pending, error) if unknown else error)

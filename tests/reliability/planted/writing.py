@@ -97,15 +97,14 @@ BUGS: tuple[Bug, ...] = (
     bug(
         "an unknown commit counts as failed, and is sent again",
         "no answer means that nothing happened",
-        WRITER, "        for pending in commands:\n            pending.maybe_sent = True\n",
-        "        for pending in commands:\n",
+        WRITER, "            pending.maybe_sent, pending.looked_up_on = True, batch.formed_on(pending)\n", "",
         SIMULATE, OUTCOME_TESTS,
     ),
     bug(
         "an unknown commit is told as failed",
         "no answer means that nothing happened",
-        WRITER, "            unknown = may_stand or pending.maybe_sent or pending.in_doubt\n",
-        "            unknown = False\n",
+        WRITER, "            unknown = may_stand or pending.maybe_sent ",
+        "            unknown = False ",
         SIMULATE, OUTCOME_TESTS,
     ),
     Bug(
@@ -131,6 +130,12 @@ BUGS: tuple[Bug, ...] = (
         WRITER, "                if pending.maybe_sent and await self._was_committed(pending):\n",
         "                if False:\n",
         SIMULATE, OUTCOME_TESTS,
+    ),
+    bug(
+        "who was looked up once is not looked up again",
+        "it was not there, and nobody else sends it",
+        WRITER, "p.looked_up_on != p.known_in(self._known)", "p.looked_up_on is None",
+        "tests/eventlog/test_refreshed.py",
     ),
     bug(
         "a conflict with oneself is told",
