@@ -11,7 +11,8 @@ _STRING = r'"(?:[^"\\\x00-\x1f]++|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*+"'
 _NUMBER = r"-?(?:0|[1-9][0-9]*+)(?:\.[0-9]++)?(?:[eE][+-]?[0-9]++)?"
 _TOKEN = re.compile(rf"[ \t\n\r]*+(?:({_STRING})|({_NUMBER}|true|false|null)|([\[\]{{}},:]))")
 _SPACE = re.compile(r"[ \t\n\r]*+")
-_BRACKET = re.compile(rb'"(?:[^"\\]++|\\.)*+"|[\[{]|[\]}]', re.DOTALL)
+# A string without an end reaches to the end: or each quote in it would be tried as the beginning of one.
+_BRACKET = re.compile(rb'"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)|[\[{]|[\]}]', re.DOTALL)
 
 # What may come next. After an opening bracket the closing one may, after a comma it may not.
 _VALUE, _FIRST_ITEM, _KEY, _FIRST_KEY, _COLON, _AFTER = range(6)

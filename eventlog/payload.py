@@ -67,13 +67,13 @@ def encode_payload(value: Any) -> Payload:
 
 def is_strict(line: bytes) -> bool:
     """Whether `line` is one line of JSON that strict readers take as it is."""
-    if b"\n" in line or b"\r" in line or nesting(line, MAX_NESTING) > MAX_NESTING:
+    if b"\n" in line or b"\r" in line:
         return False
     try:
         _decoder.decode(line)
     except (ValueError, RecursionError):
         return False
-    return True
+    return nesting(line, MAX_NESTING) <= MAX_NESTING
 
 
 def encode_json(text: bytes) -> Payload:

@@ -13,8 +13,9 @@ import msgspec
 
 from eventlog.payload import MAX_NESTING
 
-# Possessive (`++`, `*+`): a string is never tried a second way, so the scan is linear.
-_TOKEN = re.compile(rb'"(?:[^"\\]++|\\.)*+"|[\[{]|[\]}]|-?[0-9][0-9.eE+-]*+')
+# Possessive (`++`, `*+`): a string is never tried a second way; and one without an end reaches to the
+# end, so that no quote in it is tried as the beginning of one. So the scan is linear.
+_TOKEN = re.compile(rb'"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)|[\[{]|[\]}]|-?[0-9][0-9.eE+-]*+', re.DOTALL)
 # In this order: a surrogate pair, a surrogate alone, any other escape (so that the `u` after an
 # escaped backslash is not taken for one).
 _ESCAPE = re.compile(rb"\\u[dD][89abAB]..\\u[dD][c-fC-F]..|(\\u[dD][89a-fA-F]..)|\\.")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -276,3 +278,21 @@ def test_names_that_no_column_can_hold_are_refused_and_all_others_kept() -> None
 def test_two_halves_of_a_pair_come_back_as_the_character_they_mean() -> None:
     """The one thing Python can say and JSON cannot: both are written \\ud83d\\ude00."""
     assert decode_payload(*encode_payload("\ud83d\ude00")) == "\U0001f600"
+
+
+HALF_SAID = [
+    b"[[" * 70 + b'"' + b'\\"' * 40_000,  # a string without an end, full of quotes that could begin one
+    b"[[" * 70 + b'"' + b'\\"' * 40_000 + b"\\",
+    b'"' * 40_000, b"[" * 40_000, b'{"a":' * 40_000, b"[" * 40_000 + b"]" * 40_000, b"1e+" * 40_000,
+    b"1" * 40_000, b" " * 40_000 + b"x", b"{" + b'"\\ud800":1,' * 40_000 + b'"a":1}', b'"\\' + b"u" * 40_000,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", HALF_SAID, ids=range(len(HALF_SAID)))
+def test_no_text_takes_more_time_than_its_length(text: bytes) -> None:
+    """Texts that make a scan begin again at every character would hold up every caller of the event loop."""
+    before = time.process_time()
+    with contextlib.suppress(BadPayload):
+        encode_payload([Raw(text)])
+    strict_json(text)
+    assert time.process_time() - before < 5
