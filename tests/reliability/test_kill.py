@@ -23,7 +23,8 @@ async def test_invariant_2_what_was_told_before_a_kill_is_there_afterwards(
 ):
     """Whatever the process did: append, open, verify, rebuild, repair, restore, import."""
     seed = random.randrange(2**32)
-    kills = await run_series(tmp_path, postgres_server.connection, seed=seed, kills=6, lanes=1)
+    kills = Kills(tmp_path, postgres_server.connection)
+    await run_series(kills, seed=seed, kills=6, lanes=1)
     assert kills.failures == [], f"seed {seed}"
     assert kills.counts["kills"] >= 6
 

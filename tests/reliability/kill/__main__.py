@@ -26,23 +26,30 @@ def main() -> int:
     arguments = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # cleans up as Ctrl-C does
     report = Report("kill", chosen_seed(arguments))
-    with start_shared_server() as server, tempfile.TemporaryDirectory(prefix="agentlog-kill-") as folder:
-        asyncio.run(run(report, Path(folder), server.connection, arguments.kills))
+    try:
+        with start_shared_server() as server, tempfile.TemporaryDirectory(prefix="agentlog-kill-") as folder:
+            asyncio.run(run(report, Path(folder), server.connection, arguments.kills))
+    except (KeyboardInterrupt, SystemExit):
+        report.failures.append("the run was stopped before its end")
     return report.finish(as_json=arguments.json)
 
 
 async def run(report: Report, folder: Path, postgres: dict[str, Any], kills: int) -> None:
-    """Kill at random, then at every call; what was done goes into the report."""
-    at_random = await run_series(folder, postgres, seed=report.seed, kills=kills)
-    at_calls = await run_calls(folder, postgres)
-    parts: list[Kills | CallKills | Straced] = [at_random, at_calls]
-    if reason := why_not():
-        report.counts["kills by strace"] = f"skipped: {reason}"
-    else:
-        parts.append(await run_straced(folder, postgres))
-    for part in parts:
-        report.counts |= dict(sorted(part.counts.items()))
-        report.failures += part.failures
+    """Kill at random, then at every call; what was done goes into the report, also of half a run."""
+    at_random, at_calls = Kills(folder, postgres), CallKills(folder, postgres)
+    straced = Straced(folder, postgres)
+    try:
+        await run_series(at_random, seed=report.seed, kills=kills)
+        if not at_random.failures:
+            await run_calls(at_calls)
+        if reason := why_not():
+            report.counts["kills by strace"] = f"skipped: {reason}"
+        elif not at_random.failures + at_calls.failures:
+            await run_straced(straced)
+    finally:
+        for part in (at_random, at_calls, straced):
+            report.counts |= dict(sorted(part.counts.items()))
+            report.failures += part.failures
 
 
 if __name__ == "__main__":

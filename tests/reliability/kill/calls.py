@@ -123,14 +123,12 @@ class CallKills:
         return process.exitcode == -9 and not found
 
 
-async def run_calls(folder: Path, postgres: dict[str, Any], *, step: int = 1, lanes: int = 2) -> CallKills:
-    """Kill at every call of every scene, or at every so many."""
-    done = CallKills(folder, postgres)
+async def run_calls(done: CallKills, *, lanes: int = 2) -> None:
+    """Kill at every call of every scene."""
     left = [(scene, how) for scene in SCENES for how in HOW]
 
     async def lane() -> None:
         while left and not done.failures:
-            await done.every(*left.pop(), step=step)
+            await done.every(*left.pop())
 
     await asyncio.gather(*(lane() for _ in range(lanes)))
-    return done

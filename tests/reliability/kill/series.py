@@ -114,11 +114,9 @@ async def _import_again(place: Place) -> list[str]:
     return [f"imported {once_more.events_new} events twice"] if once_more.events_new else []
 
 
-async def run_series(
-    folder: Path, postgres: dict[str, Any], *, seed: int, kills: int, lanes: int = 2
-) -> Kills:
+async def run_series(done: Kills, *, seed: int, kills: int, lanes: int = 2) -> None:
     """Kill at least so many processes, in series side by side."""
-    done, seeds = Kills(folder, postgres), random.Random(seed)
+    seeds = random.Random(seed)
 
     async def lane() -> None:
         while done.counts["kills"] < kills and not done.failures:
@@ -126,4 +124,3 @@ async def run_series(
             await done.series(seeds.randrange(2**32), min(KILLS_PER_SERIES, left))
 
     await asyncio.gather(*(lane() for _ in range(lanes)))
-    return done

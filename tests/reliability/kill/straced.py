@@ -130,13 +130,12 @@ async def _strace(plan: Plan, *options: str) -> int:
             await process.wait()
 
 
-async def run_straced(folder: Path, postgres: dict[str, Any], *, step: int = 1, lanes: int = 2) -> Straced:
-    """Kill at every site of every scene, or at every so many."""
-    done, left = Straced(folder, postgres), list(SCENES)
+async def run_straced(done: Straced, *, lanes: int = 2) -> None:
+    """Kill at every site of every scene."""
+    left = list(SCENES)
 
     async def lane() -> None:
         while left and not done.failures:
-            await done.every(left.pop(), step=step)
+            await done.every(left.pop())
 
     await asyncio.gather(*(lane() for _ in range(lanes)))
-    return done

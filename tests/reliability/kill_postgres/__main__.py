@@ -8,7 +8,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.reliability.kill_postgres.cycles import run_cycles
+from tests.reliability.kill_postgres.cycles import Cycles, run_cycles
 from tests.reliability.report import Report, argument_parser, chosen_seed
 
 
@@ -20,7 +20,11 @@ def main() -> int:
     report = Report("kill-postgres", chosen_seed(arguments))
     with tempfile.TemporaryDirectory(prefix="agentlog-kill-postgres-") as folder:
         Path(folder).chmod(0o755)  # mkdtemp says 0700; a server that is another user may then pass
-        done = asyncio.run(run_cycles(Path(folder), seed=report.seed, kills=arguments.cycles))
+        done = Cycles(Path(folder))
+        try:
+            asyncio.run(run_cycles(done, seed=report.seed, kills=arguments.cycles))
+        except (KeyboardInterrupt, SystemExit):
+            report.failures.append("the run was stopped before its end")
     report.counts["kill -9 of the server"] = done.kills
     report.counts |= dict(sorted(done.counts.items()))
     report.counts["longest until an append after a fault, s"] = round(done.longest_resume_s, 2)

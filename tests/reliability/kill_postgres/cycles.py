@@ -230,9 +230,9 @@ async def _judge(store: Store, notes: Path, *, last: bool) -> list[str]:
     raise AssertionError("the last attempt returns or raises")
 
 
-async def run_cycles(folder: Path, *, seed: int, kills: int, lanes: int = 2) -> Cycles:
+async def run_cycles(done: Cycles, *, seed: int, kills: int, lanes: int = 2) -> None:
     """Kill the server at least so many times, in series side by side; other faults in between."""
-    done, seeds = Cycles(folder), random.Random(seed)
+    seeds = random.Random(seed)
 
     async def lane() -> None:
         while done.kills < kills and not done.failures:
@@ -243,4 +243,3 @@ async def run_cycles(folder: Path, *, seed: int, kills: int, lanes: int = 2) -> 
                 await done.series(seeds.randrange(2**32), CYCLES_PER_SERIES, embedded=chance < 0.6)
 
     await asyncio.gather(*(lane() for _ in range(lanes)))
-    return done
