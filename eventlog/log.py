@@ -21,7 +21,7 @@ from eventlog.envelope import Event, StreamId, us_to_time
 from eventlog.errors import BadInput, CopiesDisagree, LogUnavailable, MirrorUnavailable
 from eventlog.home import Home
 from eventlog.io import Io, SystemIo
-from eventlog.mirror import Mirror
+from eventlog.mirror import Mirror, check_follows
 from eventlog.notify import Notifier
 from eventlog.postgres import migrate as schema
 from eventlog.postgres.append import Appender
@@ -206,7 +206,7 @@ class Log:
 
         Local segments first, Postgres for what they do not have yet.
         Raises LogUnavailable when Postgres is away, after all that the segments have; CopiesDisagree
-        when what follows in Postgres does not follow them.
+        when what follows in Postgres does not follow them; Damaged when it lacks a position.
         """
         end, away = until, None
         if end is None:
@@ -225,10 +225,15 @@ class Log:
             await compare_heads(self._parts.mirror, self.reads)
         while after < end:
             page = await self.reads.page(after, end, PAGE_EVENTS)
-            if not page:
-                return
-            after = page[-1].position
-            yield [stored.to_event() for stored in page]
+            if not page and until is not None:
+                return  # the log ends before `until`
+            check_follows(page, after, end)
+            # Up to the first gap: the next page begins behind it, and is refused.
+            block = [
+                row.to_event() for position, row in enumerate(page, after + 1) if row.position == position
+            ]
+            after = block[-1].position
+            yield block
 
     async def read_stream(self, stream: StreamId, after: int = 0, limit: int | None = None) -> list[Event]:
         """Events of one stream with version > after, oldest first, at most `limit`."""

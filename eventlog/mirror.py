@@ -87,14 +87,7 @@ class Mirror:
         head = await loop.run_in_executor(self._thread, self.store.refresh)
         while head < until:
             page = await self._reads.page(head, until, COPY_EVENTS_MAX)
-            if not page or page[0].position != head + 1:
-                raise Damaged(
-                    f"Postgres lacks position {head + 1}, though its head is {until} or more",
-                    hint="run `agentlog verify`",
-                    first_position=head + 1,
-                    last_position=page[0].position - 1 if page else until,
-                    where="events",
-                )
+            check_follows(page, head, until)
             position, chain = self.head
             if position == head:
                 head = await loop.run_in_executor(self._thread, self._append, [_copied(page, chain)])
@@ -172,6 +165,18 @@ def _copied(page: Sequence[StoredEvent], chain: bytes) -> Block:
         if length >= COPY_BYTES_MAX:
             break
     return Block(page[0].position, len(lines), b"".join(lines), before, chain)
+
+
+def check_follows(page: Sequence[StoredEvent], position: int, until: int) -> None:
+    """Raise Damaged unless a page up to `until` begins with the event behind `position`."""
+    if not page or page[0].position != position + 1:
+        raise Damaged(
+            f"Postgres lacks position {position + 1}, though its head is {until} or more",
+            hint="run `agentlog verify`",
+            first_position=position + 1,
+            last_position=page[0].position - 1 if page else until,
+            where="events",
+        )
 
 
 def check_row(stored: StoredEvent) -> None:

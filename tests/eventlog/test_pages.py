@@ -5,7 +5,11 @@ from __future__ import annotations
 import asyncio
 from random import Random
 
+import asyncpg
+import pytest
+
 from eventlog.command import Command
+from eventlog.errors import Damaged
 from eventlog.mirror import COPY_BYTES_MAX
 from eventlog.postgres.reads import PAGE_EVENTS
 from tests.eventlog.conftest import OpenLog
@@ -37,3 +41,25 @@ async def test_a_read_meets_every_event_at_the_borders_of_pages(opened: OpenLog)
     assert away.segments.durable_position == 0
     seen = [event.position for block in [b async for b in away.read()] for event in block]
     assert seen == list(range(1, head + 1))
+
+
+@pytest.mark.parametrize(("missing", "read"), [(1, 0), (3, 2), (5, 4)])
+async def test_a_position_that_postgres_lacks_is_named_and_never_skipped(
+    opened: OpenLog, admin: asyncpg.Connection, schema_name: str, missing: int, read: int
+):
+    """The first, one in the middle of a page, the last: a reader would be wrong for ever and not know it."""
+    away = await opened("away")
+    other = await opened("other")
+    for _ in range(5):
+        await other.append(Command([noted(A)]))
+    await admin.execute(f"ALTER TABLE {schema_name}.events DISABLE TRIGGER USER")
+    await admin.execute(f"DELETE FROM {schema_name}.events WHERE position = {missing}")
+    seen: list[int] = []
+
+    async def read_all() -> None:
+        async for block in away.read():
+            seen.extend(event.position for event in block)
+
+    with pytest.raises(Damaged, match=f"lacks position {missing}"):
+        await read_all()
+    assert seen == list(range(1, read + 1))
