@@ -219,7 +219,7 @@ BUGS: tuple[Bug, ...] = (
     bug(
         "a missing row is skipped in copying",
         "what is not there cannot be copied",
-        MIRROR, "            if not page or page[0].position != head + 1:\n", "            if not page:\n",
+        MIRROR, "    if not page or page[0].position != position + 1:\n", "    if not page:\n",
         MIRROR_TESTS,
     ),
     bug(
@@ -258,7 +258,8 @@ BUGS: tuple[Bug, ...] = (
     bug(
         "a read skips the border between two pages",
         "the next page begins after the next one",
-        LOG, "            after = page[-1].position\n", "            after = page[-1].position + 1\n",
+        LOG, "            after = block[-1].position\n            yield block\n\n    async",
+        "            after = block[-1].position + 1\n            yield block\n\n    async",
         PAGES_TESTS,
     ),
     bug(
