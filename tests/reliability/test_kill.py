@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import random
 from pathlib import Path
 
@@ -73,9 +72,8 @@ async def test_a_victim_dies_by_the_signal_and_not_by_itself(
 ):
     """Otherwise the kills would prove nothing."""
     async with new_place(tmp_path, postgres_server.connection) as place:
-        process = await asyncio.to_thread(start, place.plan("append", agents=2))
+        process = await start(place.plan("append", agents=2))
         await until_noted(place, place.notes.stat().st_size, process)
-        assert process.exitcode is None
+        assert process.running
         process.kill()
-        await asyncio.to_thread(process.join)
-        assert process.exitcode == -9
+        assert await process.ended() == -9

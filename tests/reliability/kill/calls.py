@@ -108,19 +108,18 @@ class CallKills:
         """Kill one victim at one call, and judge; False when it came through alive."""
         await ready(place, scene)
         plan = place.plan(scene.work, segment_bytes_max=SEGMENT_BYTES_MAX, kill_at=(how, at))
-        process = await asyncio.to_thread(start, plan)
+        process = await start(plan)
         try:
-            await asyncio.to_thread(process.join)
+            code = await process.ended()
         finally:
             process.kill()
-            await asyncio.to_thread(process.join)
         found = await place.judge(scene.work)
-        if process.exitcode not in (0, -9):
-            found.append(f"the victim failed by itself, exit code {process.exitcode}")
+        if code not in (0, -9):
+            found.append(f"the victim failed by itself, exit code {code}")
         self.failures += [f"{scene.name}, {how} call {at}: {line}" for line in found]
-        if process.exitcode == -9:
+        if code == -9:
             self.counts[f"kills at calls: {scene.name}"] += 1
-        return process.exitcode == -9 and not found
+        return code == -9 and not found
 
 
 async def run_calls(done: CallKills, *, lanes: int = 2) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.reliability.kill.place import LINES, SESSIONS, Place, new_place
-from tests.reliability.kill.victim import import_transcripts, start
+from tests.reliability.kill.victim import Victim, import_transcripts, start
 
 KILLS_PER_SERIES = 10
 MENDING = ("repair", "restore segments")
@@ -68,7 +68,7 @@ class Kills:
             agents = chance.choice([1, 2, 8, 24, 64])
             size = chance.choice([4096, 16_384, 65_536])
             plan = place.plan(work, seed=chance.randrange(2**32), agents=agents, segment_bytes_max=size)
-            processes.append(await asyncio.to_thread(start, plan))
+            processes.append(await start(plan))
         found = []
         try:
             for process in processes:
@@ -76,12 +76,11 @@ class Kills:
                     await until_noted(place, noted, process)
                 await asyncio.sleep(DELAY_MAX_S * chance.random())
                 process.kill()
-                await asyncio.to_thread(process.join)
-                found += self._count(work, process.exitcode)
+                found += self._count(work, await process.ended())
         finally:
             for process in processes:
                 process.kill()
-                await asyncio.to_thread(process.join)
+                await process.ended()
         if place.acknowledged() == before:
             self.counts["before anything was acknowledged"] += 1
         found += await place.judge(work, last=last)
@@ -98,9 +97,9 @@ class Kills:
         return [] if exit_code == 0 else [f"the victim failed by itself, exit code {exit_code}"]
 
 
-async def until_noted(place: Place, noted: int, process: Any) -> None:
+async def until_noted(place: Place, noted: int, process: Victim) -> None:
     """Wait until a victim has written its first note, or has ended."""
-    while place.notes.stat().st_size == noted and process.exitcode is None:  # noqa: ASYNC110 - its file
+    while place.notes.stat().st_size == noted and process.running:  # noqa: ASYNC110 - its file
         await asyncio.sleep(0.005)
 
 

@@ -17,6 +17,7 @@ import sys
 import threading
 from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine
+from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any
 
@@ -73,13 +74,40 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
         return agentlog.open(self.data, postgres=self.postgres, settings=self.settings)
 
 
-def start(plan: Plan) -> Any:
-    """Start a process for a plan; return it (a multiprocessing.Process)."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([__name__])
-    process = context.Process(target=run, args=(plan,), daemon=True)
-    process.start()
-    return process
+class Victim:
+    """A process at work on a plan, forked by the server of forks."""
+
+    # What multiprocessing knows of one child it also changes when another is started.
+    _turn = threading.Lock()
+
+    def __init__(self, plan: Plan) -> None:
+        context = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload([__name__])
+        with self._turn:
+            self._process = context.Process(target=run, args=(plan,), daemon=True)
+            self._process.start()
+
+    @property
+    def running(self) -> bool:
+        return not wait([self._process.sentinel], 0)
+
+    def kill(self) -> None:
+        """kill -9; nothing happens when it has ended."""
+        self._process.kill()
+
+    async def ended(self) -> int:
+        """Wait for its end; return its exit code, -9 when it was killed."""
+        await asyncio.to_thread(wait, [self._process.sentinel])
+        with self._turn:
+            self._process.join()
+        code = self._process.exitcode
+        assert code is not None
+        return code
+
+
+async def start(plan: Plan) -> Victim:
+    """Start a process for a plan."""
+    return await asyncio.to_thread(Victim, plan)
 
 
 def run(plan: Plan) -> None:

@@ -178,7 +178,7 @@ class Cycles:
         async with new_place(self._folder, None) as place:
             for number in range(cycles):
                 agents, noted = chance.choice([1, 8, 32]), place.notes.stat().st_size
-                process = await asyncio.to_thread(start, place.plan("append", seed=seed, agents=agents))
+                process = await start(place.plan("append", seed=seed, agents=agents))
                 server = Server(place.data)
                 try:
                     await until_noted(place, noted, process)
@@ -189,7 +189,7 @@ class Cycles:
                     await server.kill()
                 finally:
                     process.kill()
-                    await asyncio.to_thread(process.join)
+                    await process.ended()
                     await server.close()
                 self.counts[TOGETHER] += 1
                 found = await place.judge("append", last=number == cycles - 1)
