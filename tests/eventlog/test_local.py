@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from eventlog.directory import DataDirectory
 from eventlog.errors import BadInput, Damaged
+from eventlog.io import SystemIo
 from eventlog.local import BEGINNING, LocalCopy
 from eventlog.log import Log
 from tests.eventlog.conftest import OpenLog
@@ -89,3 +91,10 @@ async def test_events_of_one_append_come_together(log: Log, tmp_path: Path):
     await log.append(saying(B))
     blocks = [[e.position for e in block] async for block in LocalCopy.open(tmp_path / "data").read()]
     assert blocks == [[1, 2, 3], [4]]
+
+
+async def test_a_directory_that_never_belonged_to_a_log_is_refused(tmp_path: Path):
+    """Who made it went away before it met a server: there is no log whose copy this could be."""
+    DataDirectory(tmp_path / "data", SystemIo())
+    with pytest.raises(BadInput, match="never belonged to a log"):
+        LocalCopy.open(tmp_path / "data")

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from eventlog.command import Command
 from eventlog.errors import LogUnavailable, NotMirrored, OutcomeUnknown
 from eventlog.log import Log
+from eventlog.outcome import DOUBTFUL_MAX, Outcomes
+from eventlog.postgres.reads import Reads
 from tests.eventlog.conftest import OpenLog
 from tests.support.builders import assert_whole, said, saying, story, verdicts
 from tests.support.proxy import ANSWER_LOST, ANSWER_SWALLOWED, NEVER_SENT, SENT_AND_CUT, SWALLOWED, Proxy
@@ -260,3 +262,13 @@ async def test_invariant_5_who_waits_behind_another_with_its_key_stays_in_doubt_
     assert isinstance((await asyncio.gather(append, return_exceptions=True))[0], OutcomeUnknown)
     found = await verdicts(log, saying(A, "first", idempotency_key="k"), command)
     assert [type(verdict) for verdict in found] == [LogUnavailable, OutcomeUnknown]
+
+
+def test_only_so_many_doubtful_commands_are_remembered():
+    """The newest ones: whose callers are the likeliest to come back with them."""
+    outcomes = Outcomes(cast(Reads, None))
+    commands = [saying(A) for _ in range(DOUBTFUL_MAX + 5)]
+    for command in commands:
+        outcomes.doubt(command)
+    known = [outcomes.is_doubtful(command.events[0].id) for command in commands]
+    assert known == [False] * 5 + [True] * DOUBTFUL_MAX

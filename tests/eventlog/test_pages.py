@@ -63,3 +63,12 @@ async def test_a_position_that_postgres_lacks_is_named_and_never_skipped(
     with pytest.raises(Damaged, match=f"lacks position {missing}"):
         await read_all()
     assert seen == list(range(1, read + 1))
+
+
+async def test_a_read_that_asks_for_more_than_there_is_ends_where_the_log_ends(opened: OpenLog):
+    """Also where the local copy has none of it yet."""
+    away = await opened("away")
+    other = await opened("other")
+    await other.append(Command([noted(A), noted(A)]))
+    for log in (away, other):
+        assert [event.position async for block in log.read(1, 99) for event in block] == [2]

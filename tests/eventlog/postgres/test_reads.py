@@ -130,3 +130,11 @@ async def test_while_postgres_is_away_reads_say_so(opened: OpenLog, proxy: Proxy
         await log.head()
     await proxy.come_back()
     assert (await log.head()).position == 0
+
+
+async def test_a_log_without_its_head_row_is_named(log: Log, admin: asyncpg.Connection, schema_name: str):
+    """Somebody deleted it: nothing can be appended, and nobody is told that the log is empty."""
+    await admin.execute(f"ALTER TABLE {schema_name}.head DISABLE TRIGGER USER")
+    await admin.execute(f"DELETE FROM {schema_name}.head")
+    with pytest.raises(LogUnavailable, match="head row is missing"):
+        await log.head()

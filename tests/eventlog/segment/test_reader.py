@@ -5,13 +5,23 @@ from __future__ import annotations
 import errno
 import os
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from eventlog.errors import CopiesDisagree, Damaged, MirrorUnavailable
 from eventlog.segment.appender import check_block
 from eventlog.segment.directory import SegmentDirectory
-from eventlog.segment.format import MAX_LINE_BYTES, SEAL_BYTES, Mark, decode_seal, encode_mark, encode_seal
+from eventlog.segment.format import (
+    MAX_LINE_BYTES,
+    SEAL_BYTES,
+    Mark,
+    decode_block_header,
+    decode_seal,
+    encode_block_header,
+    encode_mark,
+    encode_seal,
+)
 from eventlog.segment.store import Block, SegmentStore
 from eventlog.segment.verify import verify_segments
 from tests.eventlog.segment.building import (
@@ -110,11 +120,13 @@ def test_a_disk_that_does_not_read_is_damage_and_a_file_we_may_not_read_is_not()
 
 def test_more_segments_than_tables_are_kept_are_read_at_any_position() -> None:
     """Tables of sealed segments are dropped and read again."""
-    history = History().commit_many(140, size=5000)
-    store = open_store(filled(history, [1] * 140, segment_bytes_max=4096))
-    assert len(store.segments()) > 64
-    for position in (*range(1, 139, 3), 4, 77):
-        assert lines_of(store, position, position + 1) == history.lines[position : position + 1]
+    history = History().commit_many(210, size=3000)
+    store = open_store(filled(history, [1] * 210, segment_bytes_max=4096))
+    ends = [info.last_position for info in store.segments() if info.last_position != info.first_position]
+    assert len(ends) > 64
+    for last in (*ends, ends[0]):
+        assert last is not None
+        assert lines_of(store, last - 1, last) == history.lines[last - 1 : last]
 
 
 def test_an_index_of_another_file_is_not_sought_by() -> None:
@@ -230,3 +242,39 @@ def test_a_block_over_the_formats_limits_is_our_own_mistake() -> None:
     check_block(Block(1, 2, line + line, bytes(32), bytes(32)))
     with pytest.raises(AssertionError):
         check_block(Block(1, 2, line + b"x" + line, bytes(32), bytes(32)))
+
+
+def test_one_thread_writes_at_a_time_and_may_do_so_within_what_it_does() -> None:
+    """flock is held by the descriptor, so that threads of one store need a lock of their own."""
+    directory = SegmentDirectory(DIRECTORY, machine())
+    directory.make()
+    with ThreadPoolExecutor(1) as another, directory.locked():
+        with directory.locked(wait=False):
+            pass
+
+        def take() -> None:
+            with directory.locked(wait=False):
+                pass
+
+        with pytest.raises(BlockingIOError, match="another thread"):
+            another.submit(take).result()
+
+
+def test_a_ghost_behind_damage_is_not_gone_on_with() -> None:
+    """A header of an earlier life of the file, right in itself, of positions that were read already."""
+    history = History().commit_many(6)
+    files = filled(history, [1, 1, 1]).files(DIRECTORY)
+    content = files[FIRST]
+    second = decode_block_header(content[256:]).end
+    ghost_at = len(content) + 64
+    ghost = decode_block_header(content[256:])._replace(offset=ghost_at, durable_offset=0)
+    spoilt = content[: second + 30] + b"\xff" + content[second + 31 :]
+    third = decode_block_header(content[second:]).end
+    files[FIRST] = spoilt[:third] + bytes(ghost_at - third) + encode_block_header(ghost)
+    io = machine(files)
+    found = list(verify_segments(io, SegmentDirectory(DIRECTORY, io), LOG_ID))
+    assert found[0].first_position == 2
+    assert found[-1].first_position >= 2
+    store = open_store(machine({**files, FIRST: content}))
+    overwrite(store._io, FIRST, 0, files[FIRST])  # type: ignore[arg-type]
+    assert refused(store) == (2, 3)
