@@ -1,7 +1,7 @@
 """Crashes of simulated machines: python -m tests.reliability.simulate --seed S --states N
 
-Runs follow each other until so many crashed disks were recovered and checked. Every failure names its
-run and its state; --run and --state make that one again and nothing else.
+Runs follow each other until so many crashed disks were recovered and checked, or until Ctrl-C. Every failure
+names its run and its state; --run and --state make that one again and nothing else.
 """
 
 from __future__ import annotations
@@ -11,10 +11,13 @@ import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
 
 from tests.reliability.report import Report, argument_parser, chosen_seed
-from tests.reliability.simulate.explore import Explored, explore, keep_quiet
+from tests.reliability.simulate.explore import Explored, begin_work, explore, keep_quiet
+
+PROGRESS_S = 30.0
 
 # Shown even when there are none.
 _COUNTS = (
@@ -36,19 +39,32 @@ def main(arguments: list[str] | None = None) -> int:
     report = Report("simulate", chosen_seed(options))
     report.counts.update(dict.fromkeys(_COUNTS, 0))
     keep_quiet()
-    for explored in _explored(options, report):
-        for name, count in explored.counts.items():
-            report.counts[name] = int(report.counts.get(name, 0)) + count
-        again = f"python -m tests.reliability.simulate --seed {report.seed}"
-        report.failures += [
-            f"seed={report.seed} {failure} | {again} {_flags(failure)}" for failure in explored.failures
-        ]
-        if report.failures and options.stop_at_first:
-            break
+    told_at = time.monotonic()
+    try:
+        for explored in _explored(options, report):
+            _add(report, explored)
+            if report.failures and options.stop_at_first:
+                break
+            if time.monotonic() - told_at > PROGRESS_S:
+                told_at = time.monotonic()
+                print(f"{report.counts['states']:,} states, {len(report.failures)} failures", file=sys.stderr)
+    except KeyboardInterrupt:
+        pass  # how a run without limit ends
+    except BrokenProcessPool:
+        report.failures.append("a worker was killed: what it did is not counted")
     report.counts["states_per_s"] = round(
         int(report.counts["states"]) / max(time.monotonic() - report.started, 0.1)
     )
     return report.finish(as_json=options.json)
+
+
+def _add(report: Report, explored: Explored) -> None:
+    for name, count in explored.counts.items():
+        report.counts[name] = int(report.counts.get(name, 0)) + count
+    again = f"python -m tests.reliability.simulate --seed {report.seed}"
+    for failure in explored.failures:
+        report.failures.append(f"seed={report.seed} {failure} | {again} {_flags(failure)}")
+        print(f"FAILED {report.failures[-1]}", file=sys.stderr, flush=True)
 
 
 def _options(arguments: list[str] | None) -> argparse.Namespace:
@@ -83,7 +99,7 @@ def _explored(options: argparse.Namespace, report: Report) -> Iterator[Explored]
         )
         yield from _until_enough(results, options.states)
         return
-    with ProcessPoolExecutor(options.workers, get_context("spawn"), keep_quiet) as pool:
+    with ProcessPoolExecutor(options.workers, get_context("spawn"), begin_work) as pool:
         yield from _until_enough(_in_order(pool, report.seed, options), options.states)
         pool.shutdown(cancel_futures=True)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gc
 import logging
+import signal
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from random import Random
@@ -64,8 +65,14 @@ def explore(
 
 
 def keep_quiet() -> None:
-    """What a simulated disk does is no news. For each process that explores."""
+    """What a simulated disk does is no news."""
     logging.disable(logging.CRITICAL)
+
+
+def begin_work() -> None:
+    """Make ready a worker process: a Ctrl-C is for the one that reports."""
+    keep_quiet()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 class _Explorer:
