@@ -11,6 +11,7 @@ import base64
 import logging
 import os
 import re
+import signal
 import subprocess
 import sys
 import tempfile
@@ -50,6 +51,9 @@ def main(arguments: list[str] | None = None) -> int:
         print("this run needs atheris (Linux): pip install 'agentlog[fuzz]'", file=sys.stderr)
         return 2
     names = [options.target] if options.target else list(TARGETS)
+    signal.signal(
+        signal.SIGTERM, lambda *_: sys.exit(143)
+    )  # so that what was started and made is cleared away
     report = Report("fuzz", chosen_seed(options))
     report.counts.update(executions=0, targets=len(names))
     with tempfile.TemporaryDirectory(prefix="agentlog-fuzz-") as place:
