@@ -154,7 +154,7 @@ async def test_a_store_is_not_opened_on_a_full_disk_and_says_so(opened: OpenLog)
     await log.close()
     await other.append(saying(A, text(50_000)))
     room = files_at_most(newest_segment(other).stat().st_size - 20_000)
-    with room, pytest.raises(MirrorUnavailable, match="cannot be (written|brought up)"):
+    with room, pytest.raises(MirrorUnavailable, match=r"cannot be (written|brought up)"):
         await opened()
     await assert_level(await opened(), 2)
 
