@@ -81,7 +81,7 @@ class Pending:
         self.followers: list[Pending] = []  # the same idempotency key, in the same batch
 
     def known_in(self, known: Mapping[StreamId, StreamState]) -> list[StreamState | None]:
-        """What is known of each of its streams; equal only to itself: every answer makes new states."""
+        """What is known of each of its streams; equal only to itself: every append makes new states."""
         return [known.get(stream) for stream in self.streams]
 
 

@@ -118,9 +118,13 @@ class Writer:
         for stream in streams:
             blank = StreamState(None, 0, (None,) * len(self._folds.get(stream.kind, ())), tick)
             state, known = found.get(stream, blank), self._known.get(stream)
-            # A batch may have been committed while this was asked; it knows better.
-            if known is None or known.version <= state.version:
+            if known is None or known.version < state.version:
                 self._remember(stream, state)
+            elif known.version == state.version:
+                # Kept: where nothing came to the stream, what was looked up on it is still true. With a
+                # new state here, two commands that share a stream had each other looked up for ever.
+                known.confirmed = tick
+            # Otherwise a batch was committed while this was asked; it knows better.
         if not self._working:
             self._forget_surplus()
 
