@@ -22,6 +22,7 @@ from eventlog.command import Command, Receipt, with_key_note
 from eventlog.envelope import StreamId
 from eventlog.errors import Closed, CopiesDisagree, LogUnavailable
 from eventlog.home import Home
+from eventlog.known import KnownStreams
 from eventlog.outage import Outage
 from eventlog.outcome import Outcomes, conflict
 from eventlog.postgres import connect as server
@@ -62,7 +63,7 @@ class Writer:
         self._acknowledger = acknowledger
         self._folds = folds
         self._settings = settings
-        self._known: dict[StreamId, StreamState] = {}
+        self._known = KnownStreams()
         self._waiting: deque[Pending] = deque()
         self._again: list[Pending] = []  # refused or deferred; they go before `_waiting`
         self._working = False
@@ -117,16 +118,9 @@ class Writer:
             found = await self._reads.states(streams, tick)
         for stream in streams:
             blank = StreamState(None, 0, (None,) * len(self._folds.get(stream.kind, ())), tick)
-            state, known = found.get(stream, blank), self._known.get(stream)
-            if known is None or known.version < state.version:
-                self._remember(stream, state)
-            elif known.version == state.version:
-                # Kept: where nothing came to the stream, what was looked up on it is still true. With a
-                # new state here, two commands that share a stream had each other looked up for ever.
-                known.confirmed = tick
-            # Otherwise a batch was committed while this was asked; it knows better.
+            self._known.learn(stream, found.get(stream, blank))
         if not self._working:
-            self._forget_surplus()
+            self._known.forget_surplus(self._settings.cached_streams_max)
 
     async def close(self) -> None:
         """Append what was submitted, then stop. Later submits raise Closed."""
@@ -135,15 +129,6 @@ class Writer:
         await self._task
         if self._appender is not None:
             await server.disconnect(self._appender.connection)
-
-    def _remember(self, stream: StreamId, state: StreamState) -> None:
-        self._known.pop(stream, None)
-        self._known[stream] = state
-
-    def _forget_surplus(self) -> None:
-        """Keep to the limit of remembered streams. Never while commands wait that need them."""
-        while len(self._known) > self._settings.cached_streams_max:
-            self._known.pop(next(iter(self._known)))  # the one not touched for longest
 
     async def _run(self) -> None:
         while True:
@@ -166,7 +151,7 @@ class Writer:
         except Exception as error:  # others go on
             self._fail(taken, error)
         if not self._again:
-            self._forget_surplus()
+            self._known.forget_surplus(self._settings.cached_streams_max)
 
     def _take(self) -> list[Pending]:
         """Commands for the next batch: those that wait again first, then as they came."""
@@ -226,7 +211,7 @@ class Writer:
             return
         for slot, id in zip(batch.slots, appended.stream_ids, strict=True):
             if slot.group not in appended.refused:
-                self._remember(slot.stream, StreamState(id, slot.version, slot.states, tick))
+                self._known.remember(slot.stream, StreamState(id, slot.version, slot.states, tick))
         committed = accepted(batch, appended)
         if committed.waiting:
             await self._hand_over(committed)
