@@ -19,7 +19,7 @@ import traceback
 from collections.abc import Coroutine
 from contextlib import AsyncExitStack, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from agentlog.configuration import Configuration
 from agentlog.store import Store
@@ -27,6 +27,7 @@ from eventlog.command import Command, Receipt
 from eventlog.envelope import StreamId, new_event
 from eventlog.errors import AgentlogError, Closed, Damaged, LogUnavailable, MirrorUnavailable, NotMirrored
 from eventlog.log import Log
+from eventlog.segment.store import SegmentStore
 from eventlog.settings import Settings
 from projections.archive import Archive
 from projections.catalog import INLINE, VIEWS_SQL
@@ -48,24 +49,37 @@ class PatientLog:
 
     Attributes:
         not_mirrored, refused: how often they were told so.
+        too_early: acknowledged events that the local copy did not have yet, which must never be.
     """
 
     def __init__(self, log: Log) -> None:
         self._log = log
         self.not_mirrored = self.refused = 0
+        self.too_early: list[str] = []
 
     async def append(self, command: Command) -> Receipt:
         async with asyncio.timeout(PATIENCE_S):
             while True:
+                segments = self._log.segments
                 try:
-                    return await self._log.append(command)
+                    receipt = await self._log.append(command)
+                    self._check_mirrored(command, receipt, segments)
+                    return receipt
                 except NotMirrored as error:
                     self.not_mirrored += 1
-                    receipt: Receipt = error.receipt
-                    return receipt
+                    return cast(Receipt, error.receipt)
                 except MirrorUnavailable:
                     self.refused += 1
                     await asyncio.sleep(RETRY_S)
+
+    def _check_mirrored(self, command: Command, receipt: Receipt, segments: SegmentStore) -> None:
+        # Segments that were opened anew meanwhile, because the directory was away, prove nothing.
+        asked = command.durability != "postgres" and self._log.segments is segments
+        if asked and segments.durable_position < receipt.last_position:
+            self.too_early.append(
+                f"position {receipt.last_position} was acknowledged,"
+                f" the local copy is synced up to {segments.durable_position}"
+            )
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._log, name)
@@ -139,7 +153,7 @@ class Opened:
             "appended": load.appended,
             "not_mirrored": patient.not_mirrored,
             "refused": patient.refused,
-            "complaints": load.complaints,
+            "complaints": load.complaints + patient.too_early,
         }
 
     async def followed(self, directory_was_away: bool) -> list[str]:
