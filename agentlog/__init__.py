@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from agentlog import errors
     from agentlog.errors import AgentlogError
+    from agentlog.keyvalue import ABSENT, Entry
     from agentlog.local import LocalStore
     from agentlog.message import Message
     from agentlog.session import Session
@@ -26,8 +27,10 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "ABSENT",
     "AgentlogError",
     "Command",
+    "Entry",
     "Event",
     "LocalStore",
     "Message",
@@ -44,8 +47,10 @@ __all__ = [
 ]
 
 _HOMES = {
+    "ABSENT": "agentlog.keyvalue",
     "AgentlogError": "agentlog.errors",
     "Command": "eventlog.command",
+    "Entry": "agentlog.keyvalue",
     "Event": "eventlog.envelope",
     "LocalStore": "agentlog.local",
     "Message": "agentlog.message",

@@ -18,8 +18,17 @@ import asyncpg
 
 from agentlog.errors import Refused, WrongTenant
 from eventlog.command import Command, Head, Receipt
-from eventlog.envelope import Event, NewEvent, StreamId, check_stream, encode_meta, format_time
-from eventlog.errors import Conflict
+from eventlog.envelope import (
+    MAX_KEY_BYTES,
+    Event,
+    NewEvent,
+    StreamId,
+    check_stream,
+    check_text,
+    encode_meta,
+    format_time,
+)
+from eventlog.errors import BadIdentifier, Conflict
 from eventlog.events import AgentEvent, new
 from eventlog.log import Log
 
@@ -57,6 +66,14 @@ class Naming:
     def stream(self, kind: str, key: str, tenant: str | None) -> StreamId:
         """Return the identity of a stream that may be named. Raises WrongTenant, BadIdentifier."""
         return check_stream(self.owner(tenant), kind, key)
+
+
+def check_name(value: str, what: str) -> str:
+    """Return `value` if it can be part of a stream's key. Raises BadIdentifier, which names `what`."""
+    check_text(value, what, MAX_KEY_BYTES)
+    if not value:
+        raise BadIdentifier(f"{what} is empty", hint="give it a name")
+    return value
 
 
 class Scope(Naming):

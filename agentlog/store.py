@@ -17,6 +17,7 @@ from agentlog.archive import Archives
 from agentlog.configuration import Configuration, Postgres, configure
 from agentlog.conversation import Conversations
 from agentlog.errors import BadInput, ProjectionMismatch, Refused, SchemaMismatch
+from agentlog.keyvalue import KeyValues
 from agentlog.local import LocalStore
 from agentlog.plan import Plans
 from agentlog.queue import Queue
@@ -78,7 +79,7 @@ class Store:
     """An open store. Made by `agentlog.open`; close it, or use it in `async with`.
 
     Attributes:
-        sessions, conversation, archive, queue, plan: one handle per noun.
+        sessions, conversation, archive, queue, plan, keyvalue: one handle per noun.
         log: the log itself: append, read, subscribe. Of one tenant, when the store is.
         local: this host's copy by itself: what can be read while Postgres is away.
         configuration: as opened.
@@ -95,6 +96,7 @@ class Store:
         self.archive = Archives(scope, archive)
         self.queue = Queue(scope)
         self.plan = Plans(scope)
+        self.keyvalue = KeyValues(scope)
         self.local = LocalStore(LocalCopy(log.directory, SystemIo()), configuration.tenant)
         self._scope = scope
         self._archive = archive

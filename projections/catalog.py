@@ -5,6 +5,7 @@ from __future__ import annotations
 from eventlog.projection import InlineProjection
 from projections.conversation import CONVERSATIONS, SUMMARIES
 from projections.generations import GENERATIONS
+from projections.keyvalue import KEY_VALUES
 from projections.plan import TODO_LISTS
 from projections.queue import QUEUE_ITEMS
 from projections.session import SESSIONS
@@ -17,6 +18,7 @@ INLINE: tuple[InlineProjection, ...] = (
     GENERATIONS,
     TODO_LISTS,
     QUEUE_ITEMS,
+    KEY_VALUES,
 )
 
 # DDL that joins the tables for people; run again whenever one of them was made anew.

@@ -16,6 +16,7 @@ from agentlog.cli import (
     demonstration,
     examination,
     importing,
+    keyvalues,
     mending,
     queues,
     replays,
@@ -44,7 +45,7 @@ app = App(
 )
 for module in (demonstration, importing, sessions, archives, tailing, queues, trust, mending, replays):
     module.register(app)
-for module in (schemas, examination, about):
+for module in (keyvalues, schemas, examination, about):
     module.register(app)
 
 

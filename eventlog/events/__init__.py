@@ -22,6 +22,7 @@ from eventlog.events.conversation import (
     Usage,
 )
 from eventlog.events.fields import NULL
+from eventlog.events.keyvalue import KeyDeleted, KeySet, KeyValueEvent
 from eventlog.events.plan import PlanEvent, Todo, TodosReplaced
 from eventlog.events.queue import ItemCancelled, ItemClaimed, ItemCompleted, ItemEnqueued, QueueEvent
 from eventlog.events.session import (
@@ -38,6 +39,7 @@ from eventlog.strict import strict_json
 
 __all__ = [
     "EVENT_TYPES",
+    "KEY",
     "NULL",
     "QUEUE_ITEM",
     "SCHEMAS",
@@ -51,6 +53,9 @@ __all__ = [
     "ItemClaimed",
     "ItemCompleted",
     "ItemEnqueued",
+    "KeyDeleted",
+    "KeySet",
+    "KeyValueEvent",
     "MessageAppended",
     "PlanEvent",
     "QueueEvent",
@@ -74,8 +79,9 @@ __all__ = [
 # Stream kinds.
 SESSION = "session"
 QUEUE_ITEM = "queue_item"
+KEY = "key"
 
-AgentEvent = SessionEvent | ConversationEvent | ArchiveEvent | QueueEvent | PlanEvent
+AgentEvent = SessionEvent | ConversationEvent | ArchiveEvent | QueueEvent | PlanEvent | KeyValueEvent
 
 
 class UnknownEvent(msgspec.Struct, frozen=True):

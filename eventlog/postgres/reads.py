@@ -150,13 +150,15 @@ class Reads:
 
     async def page(self, after: int, until: int, limit: int = PAGE_EVENTS) -> list[StoredEvent]:
         """Events with after < position <= until, in order, at most `limit`."""
-        return [self._stored(row) for row in await self.fetch(self.statements.read_page, after, until, limit)]
+        return await self.events(self.statements.read_page, after, until, limit)
 
     async def stream(self, stream: StreamId, after: int, limit: int) -> list[StoredEvent]:
         """Events of one stream with version > after, in order, at most `limit`."""
-        return [
-            self._stored(row) for row in await self.fetch(self.statements.read_stream, *stream, after, limit)
-        ]
+        return await self.events(self.statements.read_stream, *stream, after, limit)
+
+    async def events(self, sql: str, *arguments: Any) -> list[StoredEvent]:
+        """Run a query that gives events: its columns are those of queries/read_stream.sql, in that order."""
+        return [self._stored(row) for row in await self.fetch(sql, *arguments)]
 
     async def states(self, streams: Sequence[StreamId], tick: int) -> dict[StreamId, StreamState]:
         """Versions and projection states of streams, of one moment. Absent streams are absent.

@@ -17,6 +17,7 @@ from msgspec import Raw
 
 from eventlog.envelope import MAX_KEY_BYTES, check_text, format_time, parse_time
 from eventlog.errors import BadIdentifier, BadInput
+from eventlog.events.keys import key_part
 from replay.imports.files import shown
 from replay.imports.lines import WHITE_SPACE, Line
 from replay.imports.record import Members, NotJson, flag, is_null, members, take_apart, text
@@ -152,11 +153,11 @@ class _Head:
             agent = None  # the file named like the session is the main one, whoever speaks first
         elif agent is None and named:
             agent = named[1]
-        main = _escaped(path.stem if session_id is None else session_id)
+        main = key_part(path.stem if session_id is None else session_id)
         if session_id is None or agent is None:
             session, parent = main, None
         else:
-            session, parent = f"{main}:{_escaped(agent)}", main
+            session, parent = f"{main}:{key_part(agent)}", main
         try:
             check_text(session, "session key", MAX_KEY_BYTES)
         except BadIdentifier as error:
@@ -169,12 +170,6 @@ class _Head:
             started_at=self._started_at,
             **(self._described or {}),
         )  # fmt: skip
-
-
-def _escaped(name: str) -> str:
-    """Return a part of a session key. Only a sub-agent's key holds a bare colon, between its parts,
-    so a session called `a:b` and sub-agent `b` of session `a` never touch each other."""
-    return name.replace("%", "%25").replace(":", "%3A")
 
 
 def _identifier(values: dict[str, Raw], name: str) -> str | None:

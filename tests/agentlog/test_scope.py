@@ -23,6 +23,7 @@ async def fill(store):
             "main", {"role": "user", "content": f"secret of {tenant}"}, tenant=tenant
         )
         await store.queue.enqueue("main", f"item of {tenant}", id="1", tenant=tenant)
+        await store.keyvalue.set("k", f"value of {tenant}", tenant=tenant)
         await store.plan.replace_todos("main", [{"content": tenant, "status": "pending"}], tenant=tenant)
 
 
@@ -58,6 +59,11 @@ def calls(store, tenant):
         lambda: store.queue.status(**named),
         lambda: store.plan.replace_todos("main", [], **named),
         lambda: store.plan.todos("main", **named),
+        lambda: store.keyvalue.set("k", 1, **named),
+        lambda: store.keyvalue.compare_and_set("k", 1, 2, **named),
+        lambda: store.keyvalue.delete("k", **named),
+        lambda: store.keyvalue.get("k", **named),
+        lambda: store.keyvalue.list(**named),
         lambda: store.import_transcripts([], **named),
     ]
 
@@ -93,6 +99,7 @@ async def test_what_a_store_of_one_tenant_shows_is_that_tenants_alone(open_store
                 store.archive.grep("secret").rows,
                 await store.plan.todos("main"),
                 await store.queue.claim("worker", limit=10),
+                await store.keyvalue.list(),
                 [event async for block in store.log.read() for event in block],
                 await store.log.read_stream(StreamId("acme", SESSION, "main")),
             ]

@@ -32,7 +32,7 @@ from eventlog.projection import STANDARD_COLUMNS, InlineProjection
 from projections.catalog import INLINE
 from projections.tables import table_text
 from tests.projections.tables import Tables
-from tests.support.histories import encoded, item_histories, session_histories
+from tests.support.histories import encoded, other_histories, session_histories
 
 T0 = datetime(2026, 11, 22, 7, 44, 36, 123456, tzinfo=UTC)
 each_projection = pytest.mark.parametrize("projection", INLINE, ids=lambda projection: projection.name)
@@ -58,15 +58,15 @@ async def tables(postgres_server: EmbeddedPostgres, schema_name: str) -> AsyncIt
 )
 @given(
     sessions=st.lists(session_histories, min_size=2, max_size=2),
-    items=item_histories,
+    others=st.lists(other_histories, min_size=2, max_size=2),
     batch_length=st.integers(1, 9),
     forget=st.booleans(),
 )
 async def test_any_history_is_stored_and_loaded_as_it_was_folded(
-    tables: Tables, sessions: list[list[Any]], items: list[Any], batch_length: int, forget: bool
+    tables: Tables, sessions: list[list[Any]], others: list[list[Any]], batch_length: int, forget: bool
 ) -> None:
     """Rows are states: in batches of any size, also when states are loaded before each batch."""
-    histories = [(tables.new_stream(), history) for history in (*sessions, items)]
+    histories = [(tables.new_stream(), history) for history in (*sessions, *others)]
     longest = max(len(history) for _, history in histories)
     events = [
         (stream, history[n]) for n in range(longest) for stream, history in histories if n < len(history)

@@ -11,6 +11,7 @@ from msgspec import Raw
 
 from eventlog.envelope import NewEvent, StreamId
 from eventlog.events import (
+    KEY,
     NULL,
     QUEUE_ITEM,
     SESSION,
@@ -21,6 +22,8 @@ from eventlog.events import (
     ItemClaimed,
     ItemCompleted,
     ItemEnqueued,
+    KeyDeleted,
+    KeySet,
     MessageAppended,
     RecordKept,
     SessionCreated,
@@ -37,13 +40,18 @@ from eventlog.events import (
 )
 
 EVENT_ID = "0190d5a0-0000-7000-8000-000000000001"
-STREAMS = {kind: StreamId("acme", kind, "one") for kind in (SESSION, QUEUE_ITEM)}
 
-ITEM_EVENTS = (ItemEnqueued, ItemClaimed, ItemCompleted, ItemCancelled)
+# Events of a session stand on its stream; these have streams of their own.
+KINDS: dict[type[Any], str] = {
+    **dict.fromkeys((ItemEnqueued, ItemClaimed, ItemCompleted, ItemCancelled), QUEUE_ITEM),
+    **dict.fromkeys((KeySet, KeyDeleted), KEY),
+}
+STREAMS = {kind: StreamId("acme", kind, "one") for kind in (SESSION, *KINDS.values())}
 
 
-def kind_of(event: AgentEvent) -> str:
-    return QUEUE_ITEM if isinstance(event, ITEM_EVENTS) else SESSION
+def kind_of(event: AgentEvent | type[Any]) -> str:
+    """Return the kind of stream that an event, or a class of events, stands on."""
+    return KINDS.get(event if isinstance(event, type) else type(event), SESSION)
 
 
 def encoded(event: AgentEvent) -> NewEvent:
@@ -53,7 +61,7 @@ def encoded(event: AgentEvent) -> NewEvent:
 
 def unreadable(event: type[Any], data: bytes = b'"of another shape"', schema: int = 1) -> NewEvent:
     """Return an event whose data no release wrote, or one of a later schema."""
-    stream = STREAMS[QUEUE_ITEM if event in ITEM_EVENTS else SESSION]
+    stream = STREAMS[kind_of(event)]
     return NewEvent(stream, event_type(event), schema, EVENT_ID, None, None, data, b"{}", bytes(32))
 
 
@@ -128,11 +136,21 @@ item_events = st.one_of(
     st.builds(ItemCancelled, optional),
 )
 
-events = session_events | item_events
+key_events = st.one_of(
+    st.builds(KeySet, texts, raws, texts, st.none() | times),
+    st.builds(KeyDeleted, texts, texts, optional),
+)
+
+events = session_events | item_events | key_events
 
 _broken = st.sampled_from([SessionCreated, MessageAppended, GenerationStarted, TodosReplaced]).map(unreadable)
 _broken_items = st.sampled_from([ItemEnqueued, ItemClaimed, ItemCompleted]).map(unreadable)
+_broken_keys = st.sampled_from([KeySet, KeyDeleted]).map(unreadable)
 
 # Histories as the log holds them, of one stream; now and then something that cannot be read.
 session_histories = st.lists(session_events.map(encoded) | _broken, max_size=12)
 item_histories = st.lists(item_events.map(encoded) | _broken_items, max_size=8)
+key_histories = st.lists(key_events.map(encoded) | _broken_keys, max_size=6)
+
+# Of any stream kind but `session`.
+other_histories = item_histories | key_histories

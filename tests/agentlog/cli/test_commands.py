@@ -38,6 +38,7 @@ def test_the_commands_are_those_of_the_design():
         *(f"sessions {name}" for name in ("ls", "show", "load")),
         *(f"archive {name}" for name in ("stat", "head", "tail", "seq", "grep", "build", "rebuild")),
         *(f"queue {name}" for name in ("ls", "enqueue", "claim", "complete", "cancel", "status")),
+        *(f"keyvalue {name}" for name in ("ls", "get", "set", "delete")),
         *(f"schema {name}" for name in ("migrate", "print", "verify")),
     }
 

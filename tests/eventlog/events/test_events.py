@@ -70,6 +70,7 @@ def test_the_name_of_an_event_is_its_class_in_snake_case() -> None:
         "session_created", "session_updated", "session_ended", "session_deleted", "record_kept",
         "message_appended", "conversation_compacted", "summary_recorded", "generation_started",
         "item_enqueued", "item_claimed", "item_completed", "item_cancelled", "todos_replaced",
+        "key_set", "key_deleted",
     }  # fmt: skip
 
 
