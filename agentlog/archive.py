@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from agentlog.errors import NotFound
 from agentlog.scope import Naming, Scope
-from agentlog.session import present
+from agentlog.session_changes import present
 from eventlog.errors import AgentlogError, BadInput
 from eventlog.events import SESSION, ArchiveEvent, GenerationStarted
 from projections import archive as parquet

@@ -12,7 +12,7 @@ import msgspec
 from agentlog.errors import NotFound, Refused
 from agentlog.message import Message, new_message, read_message
 from agentlog.scope import Scope
-from agentlog.session import present
+from agentlog.session_changes import present
 from eventlog.command import Command, Receipt
 from eventlog.envelope import StreamId
 from eventlog.errors import BadInput

@@ -31,6 +31,7 @@ from eventlog.envelope import (
 from eventlog.errors import BadIdentifier, Conflict
 from eventlog.events import AgentEvent, new
 from eventlog.log import Log
+from eventlog.outcome import conflict
 
 # A command that loses this often against others on its stream is given back to its caller.
 ATTEMPTS_MAX = 10
@@ -167,9 +168,11 @@ class Scope(Naming):
         Raises Conflict when it is elsewhere.
         """
         await self.log.reload([stream])
-        states, _ = await self._states(stream, projections)
+        states, actual = await self._states(stream, projections)
         events = decide(*states)
         if not events:
+            if actual != version:
+                raise conflict(stream, version, actual)
             return None
         command = Command([self.new(stream, event, meta) for event in events], {stream: version})
         return await self.log.append(command)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from eventlog.projection import InlineProjection
+from projections.alias import ALIASES
 from projections.conversation import CONVERSATIONS, SUMMARIES
 from projections.generations import GENERATIONS
 from projections.keyvalue import KEY_VALUES
@@ -19,6 +20,7 @@ INLINE: tuple[InlineProjection, ...] = (
     TODO_LISTS,
     QUEUE_ITEMS,
     KEY_VALUES,
+    ALIASES,
 )
 
 # DDL that joins the tables for people; run again whenever one of them was made anew.

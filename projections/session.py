@@ -7,7 +7,7 @@ nobody created creates it.
 from __future__ import annotations
 
 from datetime import datetime
-from typing import assert_never
+from typing import Any, assert_never
 
 import msgspec
 from msgspec import Raw
@@ -48,6 +48,10 @@ class Session(msgspec.Struct, frozen=True, gc=False):
     expires_at: datetime | None = None
     error: str | None = None
     config: Raw = NULL
+    session_type: str | None = None
+    permissions: Raw = NULL
+    static_context_hash: str | None = None
+    created_at: datetime | None = None
 
 
 SessionChange = SessionCreated | SessionUpdated | SessionEnded | SessionDeleted
@@ -61,11 +65,10 @@ def evolve(session: Session, event: SessionChange, version: int) -> Session:
     """
     match event:
         case SessionCreated():
-            changed = _with(session, event, ACTIVE, event.parent, error=None)
+            # Whatever went wrong before, it begins anew.
+            changed = msgspec.structs.replace(session, **{"state": ACTIVE, "error": None} | _given(event))
         case SessionUpdated():
-            changed = _with(
-                session, event, event.state, None, error=session.error if event.error is None else event.error
-            )
+            changed = msgspec.structs.replace(session, **_without(event.cleared) | _given(event))
         case SessionEnded():
             changed = session if session.state == DELETED else _in_state(session, ENDED)
         case SessionDeleted():
@@ -75,32 +78,36 @@ def evolve(session: Session, event: SessionChange, version: int) -> Session:
     return session if changed == session else changed
 
 
-def _with(
-    session: Session,
-    event: SessionCreated | SessionUpdated,
-    state: str | None,
-    parent: str | None,
-    error: str | None,
-) -> Session:
-    """Return the session with the fields `event` gives; those it does not give stay."""
-    given = {
-        name: value
-        for name in event.__struct_fields__
-        if name in _COPIED and (value := getattr(event, name)) is not None
-    }
-    given["error"] = error
-    if state is not None:
-        given["state"] = state
-    if (key := stream_key(parent)) is not None:
+def _given(event: SessionCreated | SessionUpdated) -> dict[str, Any]:
+    """Return the attributes that `event` gives, as columns hold them."""
+    given = {}
+    for name in event.__struct_fields__:
+        value = getattr(event, name)
+        if name in _TEXTS and value is not None:
+            given[name] = value
+        elif name in _TIMES and value is not None:
+            given[name] = moment(value)
+        elif name in _OPAQUE and value != NULL:
+            given[name] = value.copy()  # a view would keep the whole event in memory
+    if (key := stream_key(event.parent)) is not None:
         given["parent"] = key
-    if event.expires_at is not None:
-        given["expires_at"] = moment(event.expires_at)
-    if event.config != NULL:
-        given["config"] = event.config.copy()  # a view would keep the whole event in memory
-    return msgspec.structs.replace(session, **given)
+    return given
 
 
-_COPIED = frozenset(("title", "agent", "model", "mode", "source", "directory", "git_branch", "tool_version"))
+def _without(cleared: tuple[str, ...]) -> dict[str, Any]:
+    """Return the attributes that lose their value; names of later releases mean nothing here."""
+    return {name: NULL if name in _OPAQUE else None for name in cleared if name in CLEARABLE}
+
+
+_TEXTS = frozenset(
+    (
+        *("title", "agent", "model", "mode", "state", "source", "directory", "git_branch", "tool_version"),
+        *("error", "session_type", "static_context_hash"),
+    )
+)
+_TIMES = frozenset(("expires_at", "created_at"))
+_OPAQUE = frozenset(("config", "permissions"))
+CLEARABLE = (_TEXTS | _TIMES | _OPAQUE | {"parent"}) - {"state"}
 
 
 def _in_state(session: Session, state: str) -> Session:
@@ -109,7 +116,7 @@ def _in_state(session: Session, state: str) -> Session:
 
 SESSIONS = Fold(
     "sessions",
-    version=1,
+    version=2,
     kind=SESSION,
     state=Session,
     evolve=evolve,

@@ -12,6 +12,7 @@ from cyclopts import App, CycloptsError
 
 from agentlog.cli import (
     about,
+    aliases,
     archives,
     demonstration,
     examination,
@@ -45,7 +46,7 @@ app = App(
 )
 for module in (demonstration, importing, sessions, archives, tailing, queues, trust, mending, replays):
     module.register(app)
-for module in (keyvalues, schemas, examination, about):
+for module in (aliases, keyvalues, schemas, examination, about):
     module.register(app)
 
 

@@ -1,7 +1,8 @@
-"""`agentlog sessions ls / show / load`: sessions as they stand."""
+"""`agentlog sessions …`: sessions as they stand, and what ends them. Aliases are aliases.py's."""
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, Parameter
@@ -20,7 +21,9 @@ COLUMNS = ("session", "state", "title", "model", "generation", "messages", "outp
 # A terminal has room for fewer.
 COLUMNS_FOR_PEOPLE = ("session", "title", "state", "messages", "last_time")
 
-sessions = App(name="sessions", help="Sessions as they stand: list, look at one, read its window.")
+sessions = App(
+    name="sessions", help="Sessions as they stand: list, look at one, read its window, end, delete."
+)
 
 
 def register(app: App) -> None:
@@ -32,7 +35,10 @@ def register(app: App) -> None:
 def ls(
     *,
     state: str | None = None,
+    type: str | None = None,
     parent: str | None = None,
+    created_from: datetime | None = None,
+    created_before: datetime | None = None,
     limit: Annotated[int, Parameter(name=["--limit", "-n"])] = 50,
     after: str | None = None,
     options: Options = NO_OPTIONS,
@@ -43,8 +49,14 @@ def ls(
     ----------
     state
         Only those in this state; "*" shows the deleted ones as well.
+    type
+        Only those of that type.
     parent
         Only children of that session.
+    created_from
+        Only those that began then or later; UTC unless it says otherwise.
+    created_before
+        Only those that began before.
     limit
         At most so many, up to 1,000.
     after
@@ -52,7 +64,15 @@ def ls(
     """
 
     async def work(store: Store, output: Output, progress: Progress) -> int:
-        found = await store.sessions.list(state=state, parent=parent, limit=limit, after=after)
+        found = await store.sessions.list(
+            state=state,
+            session_type=type,
+            parent=parent,
+            created_from=in_utc(created_from),
+            created_before=in_utc(created_before),
+            limit=limit,
+            after=after,
+        )
         if output.json:
             for session in found:
                 output.document(session)
@@ -130,6 +150,74 @@ def load(
         return FINE
 
     return with_store(options, work)
+
+
+@sessions.command
+def end(session: str, /, *, reason: str | None = None, options: Options = NO_OPTIONS) -> int:
+    """Say that a session is over. Its messages stay.
+
+    Parameters
+    ----------
+    session
+        Its key.
+    reason
+        For people.
+    """
+
+    async def work(store: Store, output: Output, progress: Progress) -> int:
+        await store.sessions.end(session, reason)
+        return FINE
+
+    return with_store(options, work)
+
+
+@sessions.command
+def delete(session: str, /, *, reason: str | None = None, options: Options = NO_OPTIONS) -> int:
+    """Take a session and all that came from it out of sight. Log and archive keep them.
+
+    Parameters
+    ----------
+    session
+        Its key.
+    reason
+        For people.
+    """
+
+    async def work(store: Store, output: Output, progress: Progress) -> int:
+        await store.sessions.delete(session, reason)
+        return FINE
+
+    return with_store(options, work)
+
+
+@sessions.command
+def cleanup(
+    *,
+    retention_days: float = 30.0,
+    all_tenants: bool = False,
+    options: Options = NO_OPTIONS,
+) -> int:
+    """Delete sessions that are past their expiry, and those without one that nobody used for long.
+
+    Parameters
+    ----------
+    retention_days
+        How long nothing must have happened in a session that has no expiry of its own.
+    all_tenants
+        Those of every tenant.
+    """
+
+    async def work(store: Store, output: Output, progress: Progress) -> int:
+        count = await store.sessions.cleanup_expired(retention_days=retention_days, all_tenants=all_tenants)
+        output.record({"deleted": count})
+        return FINE
+
+    return with_store(options, work)
+
+
+def in_utc(time: datetime | None) -> datetime | None:
+    """Return a time as it was typed; in UTC where it names no zone."""
+    return time.replace(tzinfo=UTC) if time is not None and time.tzinfo is None else time
 
 
 def unknown(session: str) -> NotFound:

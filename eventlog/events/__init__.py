@@ -26,6 +26,9 @@ from eventlog.events.keyvalue import KeyDeleted, KeySet, KeyValueEvent
 from eventlog.events.plan import PlanEvent, Todo, TodosReplaced
 from eventlog.events.queue import ItemCancelled, ItemClaimed, ItemCompleted, ItemEnqueued, QueueEvent
 from eventlog.events.session import (
+    AliasEvent,
+    AliasRemoved,
+    AliasSet,
     RecordKept,
     SessionCreated,
     SessionDeleted,
@@ -44,7 +47,11 @@ __all__ = [
     "QUEUE_ITEM",
     "SCHEMAS",
     "SESSION",
+    "SESSION_ALIAS",
     "AgentEvent",
+    "AliasEvent",
+    "AliasRemoved",
+    "AliasSet",
     "ArchiveEvent",
     "ConversationCompacted",
     "ConversationEvent",
@@ -78,10 +85,13 @@ __all__ = [
 
 # Stream kinds.
 SESSION = "session"
+SESSION_ALIAS = "session_alias"
 QUEUE_ITEM = "queue_item"
 KEY = "key"
 
-AgentEvent = SessionEvent | ConversationEvent | ArchiveEvent | QueueEvent | PlanEvent | KeyValueEvent
+AgentEvent = (
+    SessionEvent | AliasEvent | ConversationEvent | ArchiveEvent | QueueEvent | PlanEvent | KeyValueEvent
+)
 
 
 class UnknownEvent(msgspec.Struct, frozen=True):

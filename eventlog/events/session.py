@@ -1,6 +1,7 @@
 """What happens to a session as a whole. Stream kind `session`, one stream per session.
 
 Messages are in `conversation`, generations in `archive`, todos in `plan`: all on the same stream.
+Other names for a session have streams of their own, kind `session_alias`, keyed by the other name.
 """
 
 from __future__ import annotations
@@ -28,10 +29,14 @@ class SessionCreated(msgspec.Struct, frozen=True, omit_defaults=True):
     tool_version: str | None = None
     config: Raw = NULL
     expires_at: Time | None = None
+    session_type: Word | None = None
+    permissions: Raw = NULL
+    static_context_hash: str | None = None
+    created_at: Time | None = None
 
 
 class SessionUpdated(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Some of a session's attributes changed: those given, and no others."""
+    """Some of a session's attributes changed: those given, and those cleared, which have no value now."""
 
     title: str | None = None
     agent: str | None = None
@@ -41,6 +46,15 @@ class SessionUpdated(msgspec.Struct, frozen=True, omit_defaults=True):
     config: Raw = NULL
     expires_at: Time | None = None
     error: str | None = None
+    parent: str | None = None
+    source: str | None = None
+    directory: str | None = None
+    git_branch: str | None = None
+    tool_version: str | None = None
+    session_type: Word | None = None
+    permissions: Raw = NULL
+    static_context_hash: str | None = None
+    cleared: tuple[str, ...] = ()
 
 
 class SessionEnded(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -63,4 +77,17 @@ class RecordKept(msgspec.Struct, frozen=True, omit_defaults=True):
     kind: str | None = None
 
 
+class AliasSet(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Another name stands for a session, whatever it stood for before. Stream kind `session_alias`."""
+
+    session: str
+
+
+class AliasRemoved(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The other name stands for nothing any more."""
+
+    reason: str | None = None
+
+
 SessionEvent = SessionCreated | SessionUpdated | SessionEnded | SessionDeleted | RecordKept
+AliasEvent = AliasSet | AliasRemoved

@@ -193,7 +193,8 @@ def session_change_row(event: Event, cursor: Cursor) -> tuple[SessionChangeRow, 
         case SessionUpdated():
             row = replace(
                 row, title=change.title, agent=change.agent, model=change.model, mode=change.mode,
-                state=change.state,
+                state=change.state, parent=stream_key(change.parent), source=change.source,
+                directory=change.directory, git_branch=change.git_branch,
             )  # fmt: skip
         case SessionEnded():
             row = replace(row, state="ended")

@@ -22,6 +22,10 @@ CREATE TABLE {schema}.sessions (
     expires_at     timestamptz,
     error          text,
     config         json,
+    session_type   text,
+    permissions    json,
+    static_context_hash text,
+    created_at     timestamptz,
     PRIMARY KEY (stream_id)
 ) WITH (fillfactor = 70);
 
@@ -38,3 +42,5 @@ COMMENT ON COLUMN {schema}.sessions.parent IS 'key of the session this one came 
 COMMENT ON COLUMN {schema}.sessions.source IS 'where an imported session comes from, e.g. claude-code';
 COMMENT ON COLUMN {schema}.sessions.expires_at IS 'when the session may be ended; nothing happens by itself';
 COMMENT ON COLUMN {schema}.sessions.config IS 'as given, to the digit: json, not jsonb, which rewrites numbers';
+COMMENT ON COLUMN {schema}.sessions.session_type IS 'main, subagent, …: the agent''s own word';
+COMMENT ON COLUMN {schema}.sessions.created_at IS 'when its source says that it began; NULL: when the log first heard of it';

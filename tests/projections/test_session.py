@@ -151,3 +151,22 @@ def test_nul_is_shown_as_a_replacement_character() -> None:
     nul = SessionUpdated(title="a\x00\\u0000", config=raw({"\x00": "\\\x00"}))
     session.when(nul).then(title="a\ufffd\\u0000", config=Raw(b'{"\\ufffd":"\\\\\\ufffd"}'))
     session.given(nul).when(nul).then_nothing_changes()
+
+
+def test_what_is_cleared_has_no_value_and_the_rest_stays() -> None:
+    """A state cannot be cleared, and names of later releases mean nothing here."""
+    session.given(SessionCreated("t", "a", config=raw(1), session_type="main", permissions=raw([]))).when(
+        SessionUpdated(cleared=("title", "config", "permissions", "state", "mood"), agent="b")
+    ).then(title=None, agent="b", config=NULL, permissions=NULL, state="active", session_type="main")
+
+
+def test_what_is_given_and_cleared_at_once_is_given() -> None:
+    """Total: an event may say both."""
+    session.given(SessionCreated("t")).when(SessionUpdated(title="u", cleared=("title",))).then(title="u")
+
+
+def test_an_update_can_give_another_parent() -> None:
+    """And where it was imported from, which was only known at its creation before."""
+    session.given(SessionCreated(parent="p")).when(
+        SessionUpdated(parent="q", source="s", static_context_hash="9f")
+    ).then(parent="q", source="s", static_context_hash="9f")

@@ -15,7 +15,10 @@ from eventlog.events import (
     NULL,
     QUEUE_ITEM,
     SESSION,
+    SESSION_ALIAS,
     AgentEvent,
+    AliasRemoved,
+    AliasSet,
     ConversationCompacted,
     GenerationStarted,
     ItemCancelled,
@@ -45,6 +48,7 @@ EVENT_ID = "0190d5a0-0000-7000-8000-000000000001"
 KINDS: dict[type[Any], str] = {
     **dict.fromkeys((ItemEnqueued, ItemClaimed, ItemCompleted, ItemCancelled), QUEUE_ITEM),
     **dict.fromkeys((KeySet, KeyDeleted), KEY),
+    **dict.fromkeys((AliasSet, AliasRemoved), SESSION_ALIAS),
 }
 STREAMS = {kind: StreamId("acme", kind, "one") for kind in (SESSION, *KINDS.values())}
 
@@ -110,11 +114,13 @@ messages = st.builds(
 session_events = st.one_of(
     st.builds(
         SessionCreated, optional, optional, optional, optional, optional, optional, optional, optional,
-        optional, optional_raws, st.none() | times,
+        optional, optional_raws, st.none() | times, st.none() | words, optional_raws, optional,
+        st.none() | times,
     ),
     st.builds(
         SessionUpdated, optional, optional, optional, optional, st.none() | words, optional_raws,
-        st.none() | times, optional,
+        st.none() | times, optional, optional, optional, optional, optional, optional, st.none() | words,
+        optional_raws, optional, st.lists(st.sampled_from(["title", "config", "state", "later"])).map(tuple),
     ),
     st.builds(SessionEnded, optional),
     st.builds(SessionDeleted, optional),
@@ -141,16 +147,20 @@ key_events = st.one_of(
     st.builds(KeyDeleted, texts, texts, optional),
 )
 
-events = session_events | item_events | key_events
+alias_events = st.builds(AliasSet, texts) | st.builds(AliasRemoved, optional)
+
+events = session_events | item_events | key_events | alias_events
 
 _broken = st.sampled_from([SessionCreated, MessageAppended, GenerationStarted, TodosReplaced]).map(unreadable)
 _broken_items = st.sampled_from([ItemEnqueued, ItemClaimed, ItemCompleted]).map(unreadable)
+_broken_aliases = st.just(unreadable(AliasSet))
 _broken_keys = st.sampled_from([KeySet, KeyDeleted]).map(unreadable)
 
 # Histories as the log holds them, of one stream; now and then something that cannot be read.
 session_histories = st.lists(session_events.map(encoded) | _broken, max_size=12)
+alias_histories = st.lists(alias_events.map(encoded) | _broken_aliases, max_size=4)
 item_histories = st.lists(item_events.map(encoded) | _broken_items, max_size=8)
 key_histories = st.lists(key_events.map(encoded) | _broken_keys, max_size=6)
 
 # Of any stream kind but `session`.
-other_histories = item_histories | key_histories
+other_histories = item_histories | key_histories | alias_histories

@@ -35,7 +35,8 @@ def test_the_commands_are_those_of_the_design():
     assert names == {
         *("demo", "import", "sql", "tail", "verify", "replay rebuild", "status", "doctor", "version"),
         *("repair", "restore postgres", "restore segments"),
-        *(f"sessions {name}" for name in ("ls", "show", "load")),
+        *(f"sessions {name}" for name in ("ls", "show", "load", "end", "delete", "cleanup")),
+        *(f"sessions alias {name}" for name in ("ls", "resolve", "put", "remove")),
         *(f"archive {name}" for name in ("stat", "head", "tail", "seq", "grep", "build", "rebuild")),
         *(f"queue {name}" for name in ("ls", "enqueue", "claim", "complete", "cancel", "status")),
         *(f"keyvalue {name}" for name in ("ls", "get", "set", "delete")),

@@ -58,8 +58,9 @@ def test_every_schema_of_every_type_has_a_golden_file() -> None:
     expected = {(type, schema) for type, present in SCHEMAS.items() for schema in range(1, present + 1)}
     assert {(type, schema) for type, schema, _ in LINES} == expected
     for type, present in SCHEMAS.items():
-        first = next(line for name, schema, line in LINES if (name, schema) == (type, present))
-        assert set(msgspec.json.decode(first)) == set(EVENT_TYPES[type].__struct_fields__)
+        lines = [line for name, schema, line in LINES if (name, schema) == (type, present)]
+        # A field that was added to a shape comes with a line of its own; lines of before stay.
+        assert set(EVENT_TYPES[type].__struct_fields__) in [set(msgspec.json.decode(line)) for line in lines]
 
 
 def test_the_name_of_an_event_is_its_class_in_snake_case() -> None:
@@ -68,6 +69,7 @@ def test_the_name_of_an_event_is_its_class_in_snake_case() -> None:
     assert list(EVENT_TYPES) == sorted(EVENT_TYPES, key=list(EVENT_TYPES).index)
     assert set(EVENT_TYPES) == {
         "session_created", "session_updated", "session_ended", "session_deleted", "record_kept",
+        "alias_set", "alias_removed",
         "message_appended", "conversation_compacted", "summary_recorded", "generation_started",
         "item_enqueued", "item_claimed", "item_completed", "item_cancelled", "todos_replaced",
         "key_set", "key_deleted",

@@ -1,0 +1,29 @@
+"""What ends sessions, and their other names, typed in a shell."""
+
+from __future__ import annotations
+
+
+def test_sessions_are_listed_by_type_and_time_ended_deleted_and_cleaned_up(cli, transcript):
+    """Each command does what its help says, and says so with its status."""
+    cli("import", "claude-code", str(transcript))
+    key = cli("sessions", "ls", "--json").document["key"]
+
+    assert cli("sessions", "ls", "--type", "subagent", "--json").rows == []
+    assert cli("sessions", "ls", "--created-before", "2000-01-01", "--json").rows == []
+    assert len(cli("sessions", "ls", "--created-from", "2000-01-01", "--json").rows) == 1
+    assert cli("sessions", "end", key, "--reason", "done").status == 0
+    assert cli("sessions", "ls", "--state", "ended", "--json").document["key"] == key
+    assert cli("sessions", "cleanup", "--json").document == {"deleted": 0}
+    assert cli("sessions", "cleanup", "--retention-days", "0", "--json").document == {"deleted": 1}
+    assert cli("sessions", "ls", "--json").rows == []
+    assert cli("sessions", "delete", key).status == 0
+    assert cli("sessions", "delete", "nobody").status == 1
+
+
+def test_aliases_are_put_resolved_listed_and_removed(cli):
+    """What a migration script needs."""
+    assert cli("sessions", "alias", "put", "old", "new").status == 0
+    assert cli("sessions", "alias", "resolve", "old").out.strip() == "new"
+    assert cli("sessions", "alias", "ls", "--json").document == {"alias": "old", "session": "new"}
+    assert cli("sessions", "alias", "remove", "old").status == 0
+    assert cli("sessions", "alias", "resolve", "old").status == 1
