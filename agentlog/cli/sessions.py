@@ -194,7 +194,7 @@ def delete(session: str, /, *, reason: str | None = None, options: Options = NO_
 def cleanup(
     *,
     retention_days: float = 30.0,
-    all_tenants: bool = False,
+    all_tenants: Annotated[bool, Parameter(negative="")] = False,
     options: Options = NO_OPTIONS,
 ) -> int:
     """Delete sessions that are past their expiry, and those without one that nobody used for long.

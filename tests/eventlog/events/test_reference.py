@@ -30,7 +30,8 @@ def section(name: str) -> str:
 
 def type_name(annotation: Any) -> str:
     if get_origin(annotation) is tuple:
-        return f"list of {get_args(annotation)[0].__name__.lower()}"
+        kind = get_args(annotation)[0]
+        return f"list of {dict(NAMES).get(kind) or kind.__name__.lower()}"
     for candidate in (annotation, *get_args(annotation)):
         for kind, name in NAMES:
             if candidate == kind:
