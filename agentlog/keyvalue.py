@@ -11,7 +11,7 @@ import msgspec
 
 from agentlog.errors import BadInput, BadPayload, Conflict, Refused
 from agentlog.expiry import check_moment, expiry
-from agentlog.scope import ATTEMPTS_MAX, Scope, check_name, query_text
+from agentlog.scope import ATTEMPTS_MAX, BEHIND_ALL, Scope, check_name, query_text
 from agentlog.session import check_limit
 from eventlog.command import Command, Receipt
 from eventlog.envelope import MAX_KEY_BYTES, Event, StreamId, check_text, parse_time
@@ -20,8 +20,6 @@ from eventlog.events.keys import join_key
 from eventlog.payload import decode_payload, encode_payload
 from projections import keyvalue as projection
 
-# No key of 1,024 bytes sorts behind it.
-_BEHIND_ALL = "\U0010ffff" * (MAX_KEY_BYTES // 4 + 1)
 _ANY_VERSION = 2**63 - 1
 
 
@@ -284,6 +282,6 @@ def _end_of(prefix: str) -> str:
     """Return the first text, in order of UTF-8, behind all that begin with `prefix`."""
     start = prefix.rstrip("\U0010ffff")
     if not start:
-        return _BEHIND_ALL
+        return BEHIND_ALL
     last = ord(start[-1])
     return start[:-1] + chr(0xE000 if last == 0xD7FF else last + 1)

@@ -36,6 +36,9 @@ from eventlog.outcome import conflict
 # A command that loses this often against others on its stream is given back to its caller.
 ATTEMPTS_MAX = 10
 
+# No name of 1,024 bytes sorts behind it.
+BEHIND_ALL = "\U0010ffff" * (MAX_KEY_BYTES // 4 + 1)
+
 Decide = Callable[..., Sequence[AgentEvent]]
 
 

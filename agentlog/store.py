@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from agentlog.access import Access
 from agentlog.archive import Archives
 from agentlog.configuration import Configuration, Postgres, configure
 from agentlog.conversation import Conversations
@@ -79,7 +80,7 @@ class Store:
     """An open store. Made by `agentlog.open`; close it, or use it in `async with`.
 
     Attributes:
-        sessions, conversation, archive, queue, plan, keyvalue: one handle per noun.
+        sessions, conversation, archive, queue, plan, keyvalue, access: one handle per noun.
         log: the log itself: append, read, subscribe. Of one tenant, when the store is.
         local: this host's copy by itself: what can be read while Postgres is away.
         configuration: as opened.
@@ -97,6 +98,7 @@ class Store:
         self.queue = Queue(scope)
         self.plan = Plans(scope)
         self.keyvalue = KeyValues(scope)
+        self.access = Access(scope)
         self.local = LocalStore(LocalCopy(log.directory, SystemIo()), configuration.tenant)
         self._scope = scope
         self._archive = archive

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from eventlog.projection import InlineProjection
+from projections.access import GRANTS, PAIRINGS
 from projections.alias import ALIASES
 from projections.conversation import CONVERSATIONS, SUMMARIES
 from projections.generations import GENERATIONS
@@ -21,6 +22,8 @@ INLINE: tuple[InlineProjection, ...] = (
     QUEUE_ITEMS,
     KEY_VALUES,
     ALIASES,
+    PAIRINGS,
+    GRANTS,
 )
 
 # DDL that joins the tables for people; run again whenever one of them was made anew.

@@ -12,6 +12,7 @@ from cyclopts import App, CycloptsError
 
 from agentlog.cli import (
     about,
+    accesses,
     aliases,
     archives,
     demonstration,
@@ -46,7 +47,7 @@ app = App(
 )
 for module in (demonstration, importing, sessions, archives, tailing, queues, trust, mending, replays):
     module.register(app)
-for module in (aliases, keyvalues, schemas, examination, about):
+for module in (aliases, keyvalues, accesses, schemas, examination, about):
     module.register(app)
 
 

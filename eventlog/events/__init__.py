@@ -13,6 +13,16 @@ from msgspec import Raw
 
 from eventlog.envelope import NewEvent, StreamId, hashed, new_event
 from eventlog.errors import BadInput, BadPayload
+from eventlog.events.access import (
+    AccessEvent,
+    GrantEvent,
+    PairingApproved,
+    PairingEvent,
+    PairingRemoved,
+    PairingRequested,
+    PermissionGranted,
+    PermissionRevoked,
+)
 from eventlog.events.archive import ArchiveEvent, GenerationStarted
 from eventlog.events.conversation import (
     ConversationCompacted,
@@ -42,12 +52,15 @@ from eventlog.strict import strict_json
 
 __all__ = [
     "EVENT_TYPES",
+    "GRANT",
     "KEY",
     "NULL",
+    "PAIRING",
     "QUEUE_ITEM",
     "SCHEMAS",
     "SESSION",
     "SESSION_ALIAS",
+    "AccessEvent",
     "AgentEvent",
     "AliasEvent",
     "AliasRemoved",
@@ -56,6 +69,7 @@ __all__ = [
     "ConversationCompacted",
     "ConversationEvent",
     "GenerationStarted",
+    "GrantEvent",
     "ItemCancelled",
     "ItemClaimed",
     "ItemCompleted",
@@ -64,6 +78,12 @@ __all__ = [
     "KeySet",
     "KeyValueEvent",
     "MessageAppended",
+    "PairingApproved",
+    "PairingEvent",
+    "PairingRemoved",
+    "PairingRequested",
+    "PermissionGranted",
+    "PermissionRevoked",
     "PlanEvent",
     "QueueEvent",
     "RecordKept",
@@ -88,9 +108,18 @@ SESSION = "session"
 SESSION_ALIAS = "session_alias"
 QUEUE_ITEM = "queue_item"
 KEY = "key"
+PAIRING = "pairing"
+GRANT = "grant"
 
 AgentEvent = (
-    SessionEvent | AliasEvent | ConversationEvent | ArchiveEvent | QueueEvent | PlanEvent | KeyValueEvent
+    SessionEvent
+    | AliasEvent
+    | ConversationEvent
+    | ArchiveEvent
+    | QueueEvent
+    | PlanEvent
+    | KeyValueEvent
+    | AccessEvent
 )
 
 

@@ -23,6 +23,8 @@ async def fill(store):
             "main", {"role": "user", "content": f"secret of {tenant}"}, tenant=tenant
         )
         await store.queue.enqueue("main", f"item of {tenant}", id="1", tenant=tenant)
+        await store.access.approve_pairing("c", f"peer of {tenant}", tenant=tenant)
+        await store.access.grant("agent", f"app of {tenant}", "allow", tenant=tenant)
         await store.keyvalue.set("k", f"value of {tenant}", tenant=tenant)
         await store.plan.replace_todos("main", [{"content": tenant, "status": "pending"}], tenant=tenant)
 
@@ -64,6 +66,17 @@ def calls(store, tenant):
         lambda: store.keyvalue.delete("k", **named),
         lambda: store.keyvalue.get("k", **named),
         lambda: store.keyvalue.list(**named),
+        lambda: store.access.request_pairing("c", "p", "1", **named),
+        lambda: store.access.approve_pairing("c", "p", **named),
+        lambda: store.access.remove_pairing("c", "p", **named),
+        lambda: store.access.pairing("c", "p", **named),
+        lambda: store.access.pairings("c", **named),
+        lambda: store.access.pairing_history("c", "p", **named),
+        lambda: store.access.grant("agent", "app", "allow", **named),
+        lambda: store.access.revoke("agent", "app", **named),
+        lambda: store.access.permission("agent", "app", **named),
+        lambda: store.access.permissions(**named),
+        lambda: store.access.permission_history("agent", "app", **named),
         lambda: store.import_transcripts([], **named),
     ]
 
@@ -100,6 +113,8 @@ async def test_what_a_store_of_one_tenant_shows_is_that_tenants_alone(open_store
                 await store.plan.todos("main"),
                 await store.queue.claim("worker", limit=10),
                 await store.keyvalue.list(),
+                await store.access.pairings("c"),
+                await store.access.permissions(),
                 [event async for block in store.log.read() for event in block],
                 await store.log.read_stream(StreamId("acme", SESSION, "main")),
             ]

@@ -123,6 +123,15 @@ def test_a_fold_names_itself_and_what_it_folds() -> None:
 
 def test_the_set_of_folds_and_versions_is_what_it_was() -> None:
     """A fold that gives other states needs another version, so that stores rebuild its table."""
-    assert signature(INLINE) == (
-        "aliases:1,conversations:1,generations:1,key_values:1,queue_items:1,sessions:2,summaries:1,todo_lists:1"
-    )
+    assert signature(INLINE).split(",") == [
+        "aliases:1",
+        "conversations:1",
+        "generations:1",
+        "grants:1",
+        "key_values:1",
+        "pairings:1",
+        "queue_items:1",
+        "sessions:2",
+        "summaries:1",
+        "todo_lists:1",
+    ]

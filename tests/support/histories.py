@@ -11,8 +11,10 @@ from msgspec import Raw
 
 from eventlog.envelope import NewEvent, StreamId
 from eventlog.events import (
+    GRANT,
     KEY,
     NULL,
+    PAIRING,
     QUEUE_ITEM,
     SESSION,
     SESSION_ALIAS,
@@ -28,6 +30,11 @@ from eventlog.events import (
     KeyDeleted,
     KeySet,
     MessageAppended,
+    PairingApproved,
+    PairingRemoved,
+    PairingRequested,
+    PermissionGranted,
+    PermissionRevoked,
     RecordKept,
     SessionCreated,
     SessionDeleted,
@@ -49,6 +56,8 @@ KINDS: dict[type[Any], str] = {
     **dict.fromkeys((ItemEnqueued, ItemClaimed, ItemCompleted, ItemCancelled), QUEUE_ITEM),
     **dict.fromkeys((KeySet, KeyDeleted), KEY),
     **dict.fromkeys((AliasSet, AliasRemoved), SESSION_ALIAS),
+    **dict.fromkeys((PairingRequested, PairingApproved, PairingRemoved), PAIRING),
+    **dict.fromkeys((PermissionGranted, PermissionRevoked), GRANT),
 }
 STREAMS = {kind: StreamId("acme", kind, "one") for kind in (SESSION, *KINDS.values())}
 
@@ -149,18 +158,46 @@ key_events = st.one_of(
 
 alias_events = st.builds(AliasSet, texts) | st.builds(AliasRemoved, optional)
 
-events = session_events | item_events | key_events | alias_events
+pairing_events = st.one_of(
+    st.builds(PairingRequested, texts, texts, texts, st.none() | times),
+    st.builds(PairingApproved, texts, texts),
+    st.builds(PairingRemoved, texts, texts, optional),
+)
+
+grant_events = st.one_of(
+    st.builds(PermissionGranted, texts, texts, words, optional_raws, st.none() | times),
+    st.builds(PermissionRevoked, texts, texts, optional),
+)
+
+events = st.one_of(
+    session_events,
+    item_events,
+    key_events,
+    alias_events,
+    pairing_events,
+    grant_events,
+)
 
 _broken = st.sampled_from([SessionCreated, MessageAppended, GenerationStarted, TodosReplaced]).map(unreadable)
 _broken_items = st.sampled_from([ItemEnqueued, ItemClaimed, ItemCompleted]).map(unreadable)
 _broken_aliases = st.just(unreadable(AliasSet))
 _broken_keys = st.sampled_from([KeySet, KeyDeleted]).map(unreadable)
+_broken_pairings = st.sampled_from([PairingRequested, PairingApproved]).map(unreadable)
+_broken_grants = st.sampled_from([PermissionGranted, PermissionRevoked]).map(unreadable)
 
 # Histories as the log holds them, of one stream; now and then something that cannot be read.
 session_histories = st.lists(session_events.map(encoded) | _broken, max_size=12)
 alias_histories = st.lists(alias_events.map(encoded) | _broken_aliases, max_size=4)
 item_histories = st.lists(item_events.map(encoded) | _broken_items, max_size=8)
 key_histories = st.lists(key_events.map(encoded) | _broken_keys, max_size=6)
+pairing_histories = st.lists(pairing_events.map(encoded) | _broken_pairings, max_size=6)
+grant_histories = st.lists(grant_events.map(encoded) | _broken_grants, max_size=6)
 
 # Of any stream kind but `session`.
-other_histories = item_histories | key_histories | alias_histories
+other_histories = st.one_of(
+    item_histories,
+    key_histories,
+    alias_histories,
+    pairing_histories,
+    grant_histories,
+)

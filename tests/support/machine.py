@@ -25,8 +25,8 @@ from tests.support.postgres import fresh_schema
 
 T = TypeVar("T")
 
-EXAMPLES = int(os.environ.get("AGENTLOG_TEST_EXAMPLES", "4"))
-STEPS = int(os.environ.get("AGENTLOG_TEST_STEPS", "30"))
+EXAMPLES = int(os.environ.get("AGENTLOG_TEST_EXAMPLES", "3"))
+STEPS = int(os.environ.get("AGENTLOG_TEST_STEPS", "25"))
 
 
 class Place:

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import asyncpg
+
+from agentlog.scope import query_text
+from eventlog.log import Log
 
 
 async def assert_prepares(connection: asyncpg.Connection, query: str, schema: str) -> None:
@@ -17,3 +21,15 @@ async def assert_prepares(connection: asyncpg.Connection, query: str, schema: st
     used = set(re.findall(r"\$\d+", body))
     assert used <= set(re.findall(r"\$\d+", comment)), "every parameter is documented"
     assert len(prepared.get_parameters()) == len(used)
+
+
+async def plan_of(log: Log, query: str, *arguments: Any) -> str:
+    """Return the plan of one of the face's queries, made for any arguments, where tables are large."""
+    values = ", ".join(f"'{value}'" if isinstance(value, str) else str(value) for value in arguments)
+    async with log.reads.connection() as connection, connection.transaction():
+        await connection.execute("SET LOCAL enable_seqscan = off")
+        await connection.execute("SET LOCAL plan_cache_mode = force_generic_plan")
+        await connection.execute(log.reads.sql(f"PREPARE asked AS {query_text(query)}"))
+        rows = await connection.fetch(f"EXPLAIN EXECUTE asked({values})")
+        await connection.execute("DEALLOCATE asked")
+    return "\n".join(row[0] for row in rows)

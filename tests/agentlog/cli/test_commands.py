@@ -40,6 +40,8 @@ def test_the_commands_are_those_of_the_design():
         *(f"archive {name}" for name in ("stat", "head", "tail", "seq", "grep", "build", "rebuild")),
         *(f"queue {name}" for name in ("ls", "enqueue", "claim", "complete", "cancel", "status")),
         *(f"keyvalue {name}" for name in ("ls", "get", "set", "delete")),
+        *(f"access {name}" for name in ("pairings", "approve", "remove", "pairing")),
+        *(f"access {name}" for name in ("permissions", "grant", "revoke", "permission")),
         *(f"schema {name}" for name in ("migrate", "print", "verify")),
     }
 

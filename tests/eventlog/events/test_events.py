@@ -72,7 +72,8 @@ def test_the_name_of_an_event_is_its_class_in_snake_case() -> None:
         "alias_set", "alias_removed",
         "message_appended", "conversation_compacted", "summary_recorded", "generation_started",
         "item_enqueued", "item_claimed", "item_completed", "item_cancelled", "todos_replaced",
-        "key_set", "key_deleted",
+        "key_set", "key_deleted", "pairing_requested", "pairing_approved", "pairing_removed",
+        "permission_granted", "permission_revoked",
     }  # fmt: skip
 
 

@@ -1,0 +1,28 @@
+-- Write the rows of `grants` that one batch changed. Part of the append function; over its variables:
+--   rows                json: [{"s", "f", "l", "version", …state}], of this table; s, f, l are 1-based
+--   stream_ids          by s: the stream's id
+--   s_tenant, s_key     by s: its identity
+--   positions           by f and l: of the first and last event of the row; NULL where it was refused
+--   accepted_at         the batch's time
+INSERT INTO {schema}.grants AS t (
+    stream_id, version, first_position, first_time, last_position, last_time, tenant, key,
+    agent, app, decision, expires_at, details
+)
+SELECT
+    stream_ids[r.s], r.version, positions[r.f], accepted_at, positions[r.l], accepted_at,
+    s_tenant[r.s], s_key[r.s],
+    r.agent, r.app, r.decision, r.expires_at, r.details
+FROM json_to_recordset(rows) AS r (
+    s integer, f integer, l integer, version bigint,
+    agent text, app text, decision text, expires_at timestamptz, details json
+)
+WHERE positions[r.l] IS NOT NULL
+ON CONFLICT (stream_id) DO UPDATE SET
+    version = excluded.version,
+    last_position = excluded.last_position,
+    last_time = excluded.last_time,
+    agent = excluded.agent,
+    app = excluded.app,
+    decision = excluded.decision,
+    expires_at = excluded.expires_at,
+    details = excluded.details;
