@@ -12,7 +12,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from agentlog import errors
+    from agentlog import errors, sync
     from agentlog.errors import AgentlogError
     from agentlog.keyvalue import ABSENT, Entry
     from agentlog.local import LocalStore
@@ -44,6 +44,7 @@ __all__ = [
     "errors",
     "open",
     "open_local",
+    "sync",
 ]
 
 _HOMES = {
@@ -64,6 +65,7 @@ _HOMES = {
     "errors": "agentlog.errors",
     "open": "agentlog.store",
     "open_local": "agentlog.store",
+    "sync": "agentlog.sync",
 }
 
 
@@ -71,7 +73,7 @@ def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     module = import_module(_HOMES[name])
-    value = module if name == "errors" else getattr(module, name)
+    value = module if module.__name__ == f"{__name__}.{name}" else getattr(module, name)
     globals()[name] = value
     return value
 
