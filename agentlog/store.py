@@ -9,7 +9,7 @@ import asyncio
 import os
 from collections.abc import AsyncIterator, Callable, Generator, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -22,6 +22,7 @@ from agentlog.keyvalue import KeyValues
 from agentlog.local import LocalStore
 from agentlog.plan import Plans
 from agentlog.queue import Queue
+from agentlog.replays import Replays
 from agentlog.scope import Scope, TenantLog
 from agentlog.session import Sessions
 from eventlog.clock import SystemClock
@@ -35,10 +36,15 @@ from eventlog.projection import InlineProjection, versions_of
 from eventlog.settings import Settings
 from projections.archive import Archive
 from projections.catalog import INLINE, VIEWS_SQL
+from replay.against import verify_against
 from replay.imports.runner import import_paths
 from replay.imports.summary import ImportSummary, ReportProgress
+from replay.quick import verify_quick
 from replay.rebuild import rebuild
+from replay.receipt import LogReceipt
 from replay.report import Finding, Progress, RebuildReport
+from replay.scrub import Scrub, ScrubState
+from replay.site import open_site, site_of
 from replay.verify import verify, verify_store
 
 FORMATS = ("auto", "claude-code")
@@ -56,6 +62,7 @@ class StoreStatus(msgspec.Struct, frozen=True, kw_only=True):
         archive_position: how far Parquet files reach; what follows is read from the segments.
         sessions, messages, generations, queue: of the tenant, or of all.
         free_bytes: on the disk of the data directory.
+        scrub: of the background scrub: rate (0: none runs), how far, and what it found.
     """
 
     data: str
@@ -74,6 +81,7 @@ class StoreStatus(msgspec.Struct, frozen=True, kw_only=True):
     generations: int
     queue: dict[str, int]
     free_bytes: int
+    scrub: ScrubState = ScrubState()
 
 
 class Store:
@@ -83,6 +91,7 @@ class Store:
         sessions, conversation, archive, queue, plan, keyvalue, access: one handle per noun.
         log: the log itself: append, read, subscribe. Of one tenant, when the store is.
         local: this host's copy by itself: what can be read while Postgres is away.
+        replay: the log read again: receipts, and what stood in it at any time.
         configuration: as opened.
     """
 
@@ -100,6 +109,8 @@ class Store:
         self.keyvalue = KeyValues(scope)
         self.access = Access(scope)
         self.local = LocalStore(LocalCopy(log.directory, SystemIo()), configuration.tenant)
+        self.replay = Replays(scope)
+        self._scrub: Scrub | None = None
         self._scope = scope
         self._archive = archive
         self._closing = closing
@@ -147,7 +158,25 @@ class Store:
             generations=counts["generations"],
             queue={row["status"]: row["count"] for row in queue},
             free_bytes=SystemIo().free_bytes(str(self.configuration.data)),
+            scrub=self._scrub.state if self._scrub is not None else ScrubState(),
         )
+
+    def start_scrub(self, events_per_s: float) -> Scrub:
+        """Read the whole log in the background, again and again; `status` tells what was wrong.
+
+        Args:
+            events_per_s: at most so many of each copy; above 0, up to 1,000,000.
+        The setting `scrub_events_per_s` starts it at opening. It ends with the store. Raises BadInput;
+        Refused on a store that was opened for one tenant, and where one is running.
+        """
+        self._check_whole("a scrub")
+        if self._scrub is not None:
+            raise Refused("a scrub of this store is running", hint="see `status`")
+        log = self._scope.log
+        self._scrub = Scrub(lambda: site_of(log, log.views_sql), log.clock, events_per_s)
+        self._scrub.start()
+        self._closing.push_async_callback(self._scrub.stop)
+        return self._scrub
 
     async def import_transcripts(
         self,
@@ -173,13 +202,27 @@ class Store:
             progress=progress,
         )
 
-    async def verify(self, progress: Progress | None = None) -> list[Finding]:
+    async def verify(
+        self,
+        progress: Progress | None = None,
+        *,
+        depth: Literal["full", "quick"] = "full",
+        against: LogReceipt | None = None,
+    ) -> list[Finding]:
         """Compare both copies, the chain, every projection and the archive; return what is wrong.
 
+        Args:
+            depth: "quick" reads no event: heads, counts, and the chain where segments begin and end.
+            against: prove as well that history up to this receipt is unchanged, in both copies.
         Raises Refused on a store that was opened for one tenant: findings name everybody's streams.
         """
         self._check_whole("verify")
-        return await verify(self._scope.log, archive=self._archive, progress=progress)
+        log = self._scope.log
+        site = site_of(log, log.views_sql)
+        found = [] if against is None else await verify_against(site, against, progress)
+        if depth == "quick":
+            return found + await verify_quick(site)
+        return found + await verify(log, archive=self._archive, progress=progress)
 
     async def rebuild(
         self, projections: Sequence[str] = (), progress: Progress | None = None
@@ -281,7 +324,10 @@ async def _open(configuration: Configuration, migrate: bool | None, tell: Tell |
             lambda after, until: log.segments.read(after, until),
             str(log.directory.log_id),
         )
-        return Store(log, configuration, archive, stack.pop_all())
+        store = Store(log, configuration, archive, stack.pop_all())
+        if settings.scrub_events_per_s and not configuration.tenant:
+            store.start_scrub(settings.scrub_events_per_s)
+        return store
 
 
 def open_local(data: str | os.PathLike[str] | None = None, *, tenant: str | None = None) -> LocalStore:
@@ -312,12 +358,20 @@ async def server_of(configuration: Configuration, tell: Tell | None = None) -> A
         await server.close()
 
 
-async def verify_closed(configuration: Configuration, progress: Progress | None = None) -> list[Finding]:
+async def verify_closed(
+    configuration: Configuration, progress: Progress | None = None, against: LogReceipt | None = None
+) -> list[Finding]:
     """Verify a store that cannot be opened; see `replay.verify`. The archive is not looked at."""
     async with server_of(configuration) as target:
-        return await verify_store(
-            configuration.data, target, settings=configuration.settings, progress=progress
-        )
+        settings = configuration.settings
+        found: list[Finding] = []
+        if against is not None:
+            site = open_site(configuration.data, target, INLINE, (VIEWS_SQL,), settings)
+            try:
+                found = await verify_against(site, against, progress)
+            finally:
+                await site.reads.close()
+        return found + await verify_store(configuration.data, target, settings=settings, progress=progress)
 
 
 async def bring_up_to_date(

@@ -13,6 +13,7 @@ import msgspec
 from eventlog.errors import BadInput
 
 DURABILITIES = ("both", "postgres")
+SCRUB_EVENTS_PER_S_MAX = 1_000_000
 BATCH_BYTES_LIMIT = 32 * 1024 * 1024  # a batch becomes one block, of at most 64 MiB of lines
 
 _AT_LEAST_1 = (
@@ -70,6 +71,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     read_connections_max: int = 4
     # How long a subscriber sleeps when no notification came. Notifications are only a hint.
     poll_interval_s: float = 1.0
+    # Events per second, of each copy, that a scrub in the background reads. 0: none runs.
+    scrub_events_per_s: float = 0.0
 
     def __post_init__(self) -> None:
         if self.durability not in DURABILITIES:
@@ -83,6 +86,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         if not 0 <= self.unavailable_wait_s < math.inf:
             raise BadInput(
                 f"unavailable_wait_s is {self.unavailable_wait_s} and must be 0 seconds or more, and finite"
+            )
+        if not 0 <= self.scrub_events_per_s <= SCRUB_EVENTS_PER_S_MAX:
+            raise BadInput(
+                f"scrub_events_per_s is {self.scrub_events_per_s} and must be from 0 (no scrub)"
+                f" to {SCRUB_EVENTS_PER_S_MAX:,}"
             )
         if self.compress_min_bytes < 0:
             raise BadInput(f"compress_min_bytes is {self.compress_min_bytes} and must be 0 or more")

@@ -33,7 +33,18 @@ def test_the_commands_are_those_of_the_design():
     names = {" ".join(words) for words in COMMANDS}
 
     assert names == {
-        *("demo", "import", "sql", "tail", "verify", "replay rebuild", "status", "doctor", "version"),
+        *(
+            "demo",
+            "import",
+            "sql",
+            "tail",
+            "verify",
+            "receipt",
+            "replay rebuild",
+            "status",
+            "doctor",
+            "version",
+        ),
         *("repair", "restore postgres", "restore segments"),
         *(f"sessions {name}" for name in ("ls", "show", "load", "end", "delete", "cleanup")),
         *(f"sessions alias {name}" for name in ("ls", "resolve", "put", "remove")),
