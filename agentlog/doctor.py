@@ -18,7 +18,7 @@ import msgspec
 from agentlog.configuration import Configuration, unknown_variables
 from agentlog.errors import AgentlogError
 from agentlog.scope import query_text
-from agentlog.store import server_of
+from agentlog.servers import server_of
 from eventlog.clock import Clock, SystemClock
 from eventlog.directory import NAME, DataDirectory
 from eventlog.embedded.binaries import find_binaries

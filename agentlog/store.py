@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Callable, Generator, Iterable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Generator, Iterable, Sequence
+from contextlib import AsyncExitStack
 from typing import Any, Literal
 
 import msgspec
@@ -17,22 +17,19 @@ from agentlog.access import Access
 from agentlog.archive import Archives
 from agentlog.configuration import Configuration, Postgres, configure
 from agentlog.conversation import Conversations
-from agentlog.errors import BadInput, ProjectionMismatch, Refused, SchemaMismatch
+from agentlog.errors import BadInput, Refused
 from agentlog.keyvalue import KeyValues
 from agentlog.local import LocalStore
 from agentlog.plan import Plans
 from agentlog.queue import Queue
 from agentlog.replays import Replays
 from agentlog.scope import Scope, TenantLog
+from agentlog.servers import Tell, bring_up_to_date, nobody_listens, server_of
 from agentlog.session import Sessions
-from eventlog.clock import SystemClock
-from eventlog.embedded.server import attach
 from eventlog.io import SystemIo
 from eventlog.local import LocalCopy
 from eventlog.log import Log
-from eventlog.postgres import migrate as schema
-from eventlog.postgres.connect import Target, session
-from eventlog.projection import InlineProjection, versions_of
+from eventlog.postgres.connect import Target
 from eventlog.settings import Settings
 from projections.archive import Archive
 from projections.catalog import INLINE, VIEWS_SQL
@@ -44,12 +41,10 @@ from replay.rebuild import rebuild
 from replay.receipt import LogReceipt
 from replay.report import Finding, Progress, RebuildReport
 from replay.scrub import Scrub, ScrubState
-from replay.site import open_site, site_of
-from replay.verify import verify, verify_store
+from replay.site import site_of
+from replay.verify import verify
 
 FORMATS = ("auto", "claude-code")
-
-Tell = Callable[[str], None]
 
 
 class StoreStatus(msgspec.Struct, frozen=True, kw_only=True):
@@ -294,7 +289,7 @@ def open(
 
 
 async def _open(configuration: Configuration, migrate: bool | None, tell: Tell | None) -> Store:
-    say = tell or _nothing
+    say = tell or nobody_listens
     settings = configuration.settings
 
     async def open_log(target: Target, *, unfilled: bool = False) -> Log:
@@ -340,74 +335,3 @@ def open_local(data: str | os.PathLike[str] | None = None, *, tenant: str | None
     """
     configuration = configure(data, tenant=tenant)
     return LocalStore(LocalCopy.open(configuration.data), configuration.tenant)
-
-
-@asynccontextmanager
-async def server_of(configuration: Configuration, tell: Tell | None = None) -> AsyncIterator[Target]:
-    """Give the Postgres of a configuration; the embedded one is started, and let go of at the end.
-
-    Raises EmbeddedPostgresError.
-    """
-    if configuration.postgres is not None:
-        yield configuration.postgres
-        return
-    server = await attach(configuration.data, clock=SystemClock(), progress=tell or _nothing)
-    try:
-        yield server.connection
-    finally:
-        await server.close()
-
-
-async def verify_closed(
-    configuration: Configuration, progress: Progress | None = None, against: LogReceipt | None = None
-) -> list[Finding]:
-    """Verify a store that cannot be opened; see `replay.verify`. The archive is not looked at."""
-    async with server_of(configuration) as target:
-        settings = configuration.settings
-        found: list[Finding] = []
-        if against is not None:
-            site = open_site(configuration.data, target, INLINE, (VIEWS_SQL,), settings)
-            try:
-                found = await verify_against(site, against, progress)
-            finally:
-                await site.reads.close()
-        return found + await verify_store(configuration.data, target, settings=settings, progress=progress)
-
-
-async def bring_up_to_date(
-    target: Target, settings: Settings, migrate: bool | None, *, embedded: bool
-) -> Sequence[str]:
-    """Migrate the schema where that was asked for; return the projection tables that are to be rebuilt.
-
-    Where nobody asked for it, a schema that is as it should be is left alone: migrating takes the gate.
-    Raises:
-        SchemaMismatch, ProjectionMismatch: it is not, and nobody asked for it to be changed; or a
-            newer release made it.
-    """
-    wait_s = settings.connect_timeout_s
-    async with session(target, timeout_s=wait_s, command_timeout_s=settings.command_timeout_s) as connection:
-        try:
-            await schema.check(connection, settings.schema, INLINE)
-            if not migrate:
-                return ()
-        except ProjectionMismatch as mismatch:
-            if not (migrate or (embedded and migrate is None)) or not _is_upgrade(mismatch, INLINE):
-                raise
-        except SchemaMismatch:
-            if not (migrate or (embedded and migrate is None)):
-                raise
-    # A migration may take its time.
-    async with session(target, timeout_s=wait_s, command_timeout_s=None) as connection:
-        return (await schema.migrate(connection, settings.schema, INLINE, (VIEWS_SQL,))).rebuild
-
-
-def _is_upgrade(mismatch: ProjectionMismatch, projections: Sequence[InlineProjection]) -> bool:
-    """Whether every fold that the store knows is known here, in that version or a later one."""
-    ours = {projection.name: projection.version for projection in projections}
-    stored = versions_of(str(mismatch.__dict__.get("stored", "")))
-    # Negative: that table has yet to be rebuilt, for that version.
-    return all(abs(version) <= ours.get(name, -1) for name, version in stored.items())
-
-
-def _nothing(text: str) -> None:
-    """Nobody listens."""

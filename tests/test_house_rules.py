@@ -27,6 +27,7 @@ TESTED_THROUGH = {
     "projections/archive/": "tests/projections/archive/test_archive.py",
     "replay/": "tests/replay/test_histories.py",  # random histories, damaged and repaired
     "agentlog/doctor.py": "tests/agentlog/cli",
+    "agentlog/servers.py": "tests/agentlog/test_store.py",  # what opening a store does first
     "agentlog/cli/": "tests/agentlog/cli",  # commands, as a person types them
 }
 

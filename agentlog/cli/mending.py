@@ -93,7 +93,7 @@ def restore_segments(*, options: Options = NO_OPTIONS) -> int:
 
 async def _on_closed(options: Options, work: Mend, *, others_may_go_on: bool = False) -> int:
     """Do something to the store that `options` name, without opening it."""
-    from agentlog.store import server_of
+    from agentlog.servers import server_of
 
     configuration = configured(options)
     check_exists(configuration)

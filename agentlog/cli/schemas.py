@@ -65,7 +65,7 @@ def verify(*, options: Options = NO_OPTIONS) -> int:
 
 
 async def _verify(options: Options) -> int:
-    from agentlog.store import server_of
+    from agentlog.servers import server_of
     from eventlog.postgres.connect import connect
     from eventlog.postgres.inspect import differences
     from projections.catalog import INLINE, VIEWS_SQL

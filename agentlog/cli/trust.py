@@ -68,7 +68,7 @@ def verify(
 async def _verify(options: Options, path: Path | None, depth: Literal["full", "quick"]) -> int:
     import agentlog
     from agentlog.errors import AgentlogError, EmbeddedPostgresError, LogUnavailable
-    from agentlog.store import verify_closed
+    from agentlog.servers import verify_closed
     from replay.receipt import load_receipt
 
     configuration = configured(options)

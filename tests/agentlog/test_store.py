@@ -11,7 +11,7 @@ import pytest
 
 import agentlog
 from agentlog.errors import BadInput, Closed, ProjectionMismatch, Refused, SchemaMismatch
-from agentlog.store import _is_upgrade, bring_up_to_date
+from agentlog.servers import _is_upgrade, bring_up_to_date
 from projections.catalog import INLINE
 
 

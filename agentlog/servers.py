@@ -1,0 +1,94 @@
+"""The Postgres behind a configuration: lend its server, bring its schema up to date, verify it closed."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+
+from agentlog.configuration import Configuration
+from agentlog.errors import ProjectionMismatch, SchemaMismatch
+from eventlog.clock import SystemClock
+from eventlog.embedded.server import attach
+from eventlog.postgres import migrate as schema
+from eventlog.postgres.connect import Target, session
+from eventlog.projection import InlineProjection, versions_of
+from eventlog.settings import Settings
+from projections.catalog import INLINE, VIEWS_SQL
+from replay.against import verify_against
+from replay.receipt import LogReceipt
+from replay.report import Finding, Progress
+from replay.site import open_site
+from replay.verify import verify_store
+
+Tell = Callable[[str], None]
+
+
+@asynccontextmanager
+async def server_of(configuration: Configuration, tell: Tell | None = None) -> AsyncIterator[Target]:
+    """Give the Postgres of a configuration; the embedded one is started, and let go of at the end.
+
+    Raises EmbeddedPostgresError.
+    """
+    if configuration.postgres is not None:
+        yield configuration.postgres
+        return
+    server = await attach(configuration.data, clock=SystemClock(), progress=tell or nobody_listens)
+    try:
+        yield server.connection
+    finally:
+        await server.close()
+
+
+async def verify_closed(
+    configuration: Configuration, progress: Progress | None = None, against: LogReceipt | None = None
+) -> list[Finding]:
+    """Verify a store that cannot be opened; see `replay.verify`. The archive is not looked at."""
+    async with server_of(configuration) as target:
+        settings = configuration.settings
+        found: list[Finding] = []
+        if against is not None:
+            site = open_site(configuration.data, target, INLINE, (VIEWS_SQL,), settings)
+            try:
+                found = await verify_against(site, against, progress)
+            finally:
+                await site.reads.close()
+        return found + await verify_store(configuration.data, target, settings=settings, progress=progress)
+
+
+async def bring_up_to_date(
+    target: Target, settings: Settings, migrate: bool | None, *, embedded: bool
+) -> Sequence[str]:
+    """Migrate the schema where that was asked for; return the projection tables that are to be rebuilt.
+
+    Where nobody asked for it, a schema that is as it should be is left alone: migrating takes the gate.
+    Raises:
+        SchemaMismatch, ProjectionMismatch: it is not, and nobody asked for it to be changed; or a
+            newer release made it.
+    """
+    wait_s = settings.connect_timeout_s
+    async with session(target, timeout_s=wait_s, command_timeout_s=settings.command_timeout_s) as connection:
+        try:
+            await schema.check(connection, settings.schema, INLINE)
+            if not migrate:
+                return ()
+        except ProjectionMismatch as mismatch:
+            if not (migrate or (embedded and migrate is None)) or not _is_upgrade(mismatch, INLINE):
+                raise
+        except SchemaMismatch:
+            if not (migrate or (embedded and migrate is None)):
+                raise
+    # A migration may take its time.
+    async with session(target, timeout_s=wait_s, command_timeout_s=None) as connection:
+        return (await schema.migrate(connection, settings.schema, INLINE, (VIEWS_SQL,))).rebuild
+
+
+def _is_upgrade(mismatch: ProjectionMismatch, projections: Sequence[InlineProjection]) -> bool:
+    """Whether every fold that the store knows is known here, in that version or a later one."""
+    ours = {projection.name: projection.version for projection in projections}
+    stored = versions_of(str(mismatch.__dict__.get("stored", "")))
+    # Negative: that table has yet to be rebuilt, for that version.
+    return all(abs(version) <= ours.get(name, -1) for name, version in stored.items())
+
+
+def nobody_listens(text: str) -> None:
+    """For callers that gave nobody to tell."""
