@@ -44,6 +44,8 @@ WRONG: list[tuple[str, Any]] = [
     ("idempotency_ttl_s", 0.0),
     ("read_connections_max", 0),
     ("poll_interval_s", 0.0),
+    ("scrub_events_per_s", -0.1),
+    ("scrub_events_per_s", math.nan),
 ]
 
 
