@@ -6,6 +6,7 @@ Opens nothing and reads no file. docs/reference/settings.md lists every name; a 
     AGENTLOG_POSTGRES   postgresql:// URL of a server of your own none: the embedded one
     AGENTLOG_TENANT     whose data the store may name            none: any tenant, "" unless named
     AGENTLOG_<SETTING>  one variable per field of Settings, e.g. AGENTLOG_ZSTD_LEVEL
+    AGENTLOG_PRESET     presets of settings, a comma between       none
     AGENTLOG_DEBUG      1: the command line shows tracebacks
 """
 
@@ -14,9 +15,10 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 from urllib.parse import urlsplit, urlunsplit
 
+import asyncpg
 import msgspec
 
 from eventlog.envelope import MAX_TENANT_BYTES, check_text
@@ -26,10 +28,12 @@ from eventlog.settings import Settings
 PREFIX = "AGENTLOG_"
 DEFAULT_DATA = "data"
 DATA, POSTGRES, TENANT, DEBUG = "AGENTLOG_DATA", "AGENTLOG_POSTGRES", "AGENTLOG_TENANT", "AGENTLOG_DEBUG"
+PRESET = "AGENTLOG_PRESET"
 # Read by eventlog/embedded/binaries.py.
 POSTGRES_BIN = "AGENTLOG_POSTGRES_BIN"
 
-Postgres = str | Mapping[str, Any]  # a URL, or keyword arguments of asyncpg.connect
+# A URL, keyword arguments of asyncpg.connect, or an open pool of the program's own.
+Postgres: TypeAlias = str | Mapping[str, Any] | asyncpg.Pool
 
 
 class Configuration(msgspec.Struct, frozen=True, kw_only=True):
@@ -88,7 +92,8 @@ def configure(
 
 
 def settings_from(environment: Mapping[str, str]) -> Settings:
-    """Return the settings that the environment asks for."""
+    """Return the settings that the environment asks for: a preset's, and what single variables say."""
+    names = [name.strip() for name in environment.get(PRESET, "").split(",") if name.strip()]
     given = {}
     for field in msgspec.structs.fields(Settings):
         name = variable(field.name)
@@ -100,7 +105,7 @@ def settings_from(environment: Mapping[str, str]) -> Settings:
                 raise BadInput(
                     f"{name} is {environment[name]!r} and must be a {kind}", hint="correct or unset it"
                 ) from error
-    return Settings(**given)
+    return Settings.preset(*names, **given)
 
 
 def variable(setting: str) -> str:
@@ -110,7 +115,8 @@ def variable(setting: str) -> str:
 
 def unknown_variables(environment: Mapping[str, str]) -> list[str]:
     """Return variables that look like ours and mean nothing: misspelt, mostly."""
-    known = {DATA, POSTGRES, TENANT, DEBUG, POSTGRES_BIN} | {variable(f) for f in Settings.__struct_fields__}
+    others = {DATA, POSTGRES, TENANT, DEBUG, PRESET, POSTGRES_BIN}
+    known = others | {variable(field) for field in Settings.__struct_fields__}
     return sorted(name for name in environment if name.startswith(PREFIX) and name not in known)
 
 
@@ -134,6 +140,8 @@ def shown(postgres: Postgres | None) -> str:
     """Return a server's address for people: user, host, port and database."""
     if postgres is None:
         return "embedded"
+    if isinstance(postgres, asyncpg.Pool):
+        return "a pool of the program's own"
     if not isinstance(postgres, str):
         host, database = postgres.get("host", "localhost"), postgres.get("database", "")
         return f"{host}/{database}"

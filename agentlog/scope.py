@@ -32,6 +32,7 @@ from eventlog.errors import BadIdentifier, Conflict
 from eventlog.events import AgentEvent, new
 from eventlog.log import Log
 from eventlog.outcome import conflict
+from eventlog.postgres.retry import retried
 
 # A command that loses this often against others on its stream is given back to its caller.
 ATTEMPTS_MAX = 10
@@ -190,7 +191,8 @@ class Scope(Naming):
 
     async def fetch(self, query: str, *arguments: Any) -> list[asyncpg.Record]:
         """Run one of this package's queries (queries/<query>.sql) in Postgres."""
-        return await self.log.reads.fetch(query_text(query), *arguments)
+        text = query_text(query)
+        return await retried(lambda: self.log.reads.fetch(text, *arguments), self.log.settings)
 
 
 @cache

@@ -271,8 +271,9 @@ def open(
 
     Args:
         data: the data directory, made when missing. Default: AGENTLOG_DATA, else ./data.
-        postgres: postgresql:// URL, or keyword arguments of asyncpg.connect. Default:
-            AGENTLOG_POSTGRES, else a server of the store's own inside of the data directory.
+        postgres: postgresql:// URL, keyword arguments of asyncpg.connect, or an open asyncpg.Pool of this
+            event loop. Default: AGENTLOG_POSTGRES, else a server of the store's own inside of the data
+            directory.
         tenant: the only tenant whose data the store can name. Default: AGENTLOG_TENANT, else "",
             and then calls may name one with `tenant=`.
         settings: of the log. Default: AGENTLOG_…, see docs/reference/settings.md.
@@ -318,6 +319,7 @@ async def _open(configuration: Configuration, migrate: bool | None, tell: Tell |
             log.directory.archive,
             lambda after, until: log.segments.read(after, until),
             str(log.directory.log_id),
+            memory_limit=f"{settings.archive_memory_bytes}B",
         )
         store = Store(log, configuration, archive, stack.pop_all())
         if settings.scrub_events_per_s and not configuration.tenant:

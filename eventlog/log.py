@@ -36,6 +36,7 @@ from eventlog.postgres.connect import (
     unavailable,
 )
 from eventlog.postgres.reads import PAGE_EVENTS, Reads
+from eventlog.postgres.retry import retried
 from eventlog.postgres.sql import Statements
 from eventlog.projection import InlineProjection, signature
 from eventlog.segment.store import SegmentStore
@@ -237,7 +238,8 @@ class Log:
 
     async def read_stream(self, stream: StreamId, after: int = 0, limit: int | None = None) -> list[Event]:
         """Events of one stream with version > after, oldest first, at most `limit`."""
-        found = await self.reads.stream(stream, after, STREAM_EVENTS_MAX if limit is None else limit)
+        most = STREAM_EVENTS_MAX if limit is None else limit
+        found = await retried(lambda: self.reads.stream(stream, after, most), self.settings)
         return [stored.to_event() for stored in found]
 
     def subscribe(self, after: int = 0) -> AsyncIterator[Event]:

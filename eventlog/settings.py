@@ -7,6 +7,7 @@ docs/reference/settings.md; a test compares.
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import msgspec
 
@@ -14,6 +15,7 @@ from eventlog.errors import BadInput
 
 DURABILITIES = ("both", "postgres")
 SCRUB_EVENTS_PER_S_MAX = 1_000_000
+RETRIES_LIMIT = 100
 BATCH_BYTES_LIMIT = 32 * 1024 * 1024  # a batch becomes one block, of at most 64 MiB of lines
 
 _AT_LEAST_1 = (
@@ -22,6 +24,7 @@ _AT_LEAST_1 = (
     "queue_commands_max",
     "cached_streams_max",
     "read_connections_max",
+    "archive_memory_bytes",
 )
 _ABOVE_0_S = (
     "connect_timeout_s",
@@ -29,7 +32,42 @@ _ABOVE_0_S = (
     "poll_interval_s",
     "segment_age_max_s",
     "idempotency_ttl_s",
+    "read_connection_wait_s",
+    "read_connection_idle_max_s",
+    "read_connection_age_max_s",
+    "retry_wait_s",
+    "retry_wait_max_s",
 )
+
+
+# Other defaults, by name. Tiers of memory: what is kept and what may wait, for a small board, a usual
+# machine (the defaults themselves) and a large one. high_throughput: many readers, larger batches.
+PRESETS: dict[str, dict[str, Any]] = {
+    "small": {
+        "cached_streams_max": 10_000,
+        "queue_commands_max": 1_000,
+        "batch_bytes_max": 2 * 1024 * 1024,
+        "read_connections_max": 2,
+        "archive_memory_bytes": 128_000_000,
+    },
+    "medium": {},
+    "large": {
+        "cached_streams_max": 1_000_000,
+        "queue_commands_max": 50_000,
+        "batch_bytes_max": 16 * 1024 * 1024,
+        "read_connections_max": 8,
+        "archive_memory_bytes": 2_000_000_000,
+    },
+    "high_throughput": {
+        "batch_events_max": 96,
+        "read_connections_max": 32,
+        "read_connection_wait_s": 10.0,
+        "read_connection_idle_max_s": 300.0,
+        "read_connection_age_max_s": 900.0,
+        "retry_wait_s": 0.05,
+        "retry_wait_max_s": 2.0,
+    },
+}
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,6 +107,20 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     idempotency_ttl_s: float = 7 * 24 * 3600.0
     # Connections for reads; the writer has its own.
     read_connections_max: int = 4
+    # How long a read waits for one of them to be free: as long as a statement may take, and no longer.
+    read_connection_wait_s: float = 60.0
+    # A connection for reads is closed after lying idle, and after living, for so long: firewalls forget
+    # quiet connections, and balancers send only new ones to a new server. Half an hour, as pools do.
+    read_connection_idle_max_s: float = 600.0
+    read_connection_age_max_s: float = 1800.0
+    # How often a read is asked again after a failure that passes by itself (a lost connection, a server
+    # that starts, a deadlock), and how long it waits before: twice as long each time, up to the limit.
+    # 0.1 s, 0.2 s and 0.4 s outlast a failover of a connection pooler, and keep nobody who is cut off.
+    retries_max: int = 3
+    retry_wait_s: float = 0.1
+    retry_wait_max_s: float = 5.0
+    # Bytes that one question to the archive may hold in memory; beyond, DuckDB spills to disk.
+    archive_memory_bytes: int = 512_000_000
     # How long a subscriber sleeps when no notification came. Notifications are only a hint.
     poll_interval_s: float = 1.0
     # Events per second, of each copy, that a scrub in the background reads. 0: none runs.
@@ -92,6 +144,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
                 f"scrub_events_per_s is {self.scrub_events_per_s} and must be from 0 (no scrub)"
                 f" to {SCRUB_EVENTS_PER_S_MAX:,}"
             )
+        if not 0 <= self.retries_max <= RETRIES_LIMIT:
+            raise BadInput(f"retries_max is {self.retries_max} and must be from 0 to {RETRIES_LIMIT}")
         if self.compress_min_bytes < 0:
             raise BadInput(f"compress_min_bytes is {self.compress_min_bytes} and must be 0 or more")
         if self.batch_events_max > 10_000:
@@ -104,3 +158,16 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             raise BadInput(f"segment_bytes_max is {self.segment_bytes_max} and must be at least 4096 bytes")
         if not 1 <= self.zstd_level <= 19:
             raise BadInput(f"zstd_level is {self.zstd_level} and must be from 1 to 19")
+
+    @classmethod
+    def preset(cls, *names: str, **changed: Any) -> Settings:
+        """Return the defaults of presets (PRESETS; a later one wins), with the given settings changed.
+
+        Raises BadInput when there is no such preset.
+        """
+        values: dict[str, Any] = {}
+        for name in names:
+            if name not in PRESETS:
+                raise BadInput(f"preset {name!r} is not known", hint=f"use {', '.join(PRESETS)}")
+            values |= PRESETS[name]
+        return cls(**values | changed)

@@ -10,11 +10,12 @@ import asyncio
 import math
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, TypeAlias
 
 import asyncpg
 
 from eventlog.errors import LogUnavailable, PostgresTooOld, ProjectionMismatch, SchemaMismatch
+from eventlog.postgres.pool import borrow
 from eventlog.postgres.sql import text
 
 OLDEST_MAJOR = 14
@@ -25,7 +26,8 @@ OTHER_WRITER_SET = "AL002"
 GOODBYE_S = 0.5
 LOCK_TIMEOUT_S = 30.0
 
-Target = str | Mapping[str, Any]  # a postgresql:// URL, or keyword arguments of asyncpg.connect
+# A postgresql:// URL, keyword arguments of asyncpg.connect, or a pool of the caller's.
+Target: TypeAlias = str | Mapping[str, Any] | asyncpg.Pool
 
 # The connection is gone: whatever was in flight may or may not have been committed.
 _BROKEN = (
@@ -111,18 +113,21 @@ async def connect(target: Target, *, timeout_s: float, command_timeout_s: float 
         LogUnavailable: no server, no such database, or no permission.
         PostgresTooOld: the server's major version is below 14.
     """
-    arguments: dict[str, Any] = {"dsn": target} if isinstance(target, str) else dict(target)
-    arguments |= {
-        "timeout": timeout_s,
-        "command_timeout": command_timeout_s,
-        "server_settings": {
-            **arguments.get("server_settings", {}),
-            **_SESSION,
-            "lock_timeout": f"{1000 * min(LOCK_TIMEOUT_S, (command_timeout_s or math.inf) / 2):.0f}ms",
-        },
-    }
+    lock_ms = 1000 * min(LOCK_TIMEOUT_S, (command_timeout_s or math.inf) / 2)
+    session = {**_SESSION, "lock_timeout": f"{lock_ms:.0f}ms"}
     try:
-        connection = await asyncpg.connect(**arguments)
+        if isinstance(target, asyncpg.Pool):
+            connection = await borrow(
+                target, session, timeout_s=timeout_s, command_timeout_s=command_timeout_s
+            )
+        else:
+            arguments: dict[str, Any] = {"dsn": target} if isinstance(target, str) else dict(target)
+            arguments |= {
+                "timeout": timeout_s,
+                "command_timeout": command_timeout_s,
+                "server_settings": {**arguments.get("server_settings", {}), **session},
+            }
+            connection = await asyncpg.connect(**arguments)
     except ValueError as error:
         # Its words quote what could not be parsed, which may be a part of the password.
         raise LogUnavailable(

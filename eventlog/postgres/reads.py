@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 import asyncpg
 import msgspec
@@ -72,6 +72,14 @@ class StoredEvent(msgspec.Struct, gc=False):
         )
 
 
+class _Idle(NamedTuple):
+    """A connection that nobody uses: when it was opened, and since when it lies idle."""
+
+    connection: asyncpg.Connection
+    opened_s: float
+    idle_s: float
+
+
 class Reads:
     """Read access to one log in Postgres. Safe for concurrent use; reconnects by itself."""
 
@@ -80,7 +88,7 @@ class Reads:
         self._settings = settings
         self._folds = folds
         self.statements = Statements(settings.schema)
-        self._idle: list[asyncpg.Connection] = []
+        self._idle: list[_Idle] = []
         self._slots = asyncio.Semaphore(settings.read_connections_max)
         self._home = Home()
         self._decompress = zstandard.ZstdDecompressor().decompress
@@ -97,10 +105,8 @@ class Reads:
         another event loop.
         """
         self._home.check()
-        async with self._slots:
-            while self._idle and self._idle[-1].is_closed():
-                self._idle.pop()
-            connection = self._idle.pop() if self._idle else await self._connect()
+        async with self._slot():
+            connection, opened_s = await self._usable()
             try:
                 yield connection
             except BaseException as error:
@@ -109,10 +115,44 @@ class Reads:
                 if broken:
                     # What broke this one has broken those that lie idle, whether they know it or not.
                     while self._idle:
-                        self._idle.pop().terminate()
+                        self._idle.pop().connection.terminate()
                     raise unavailable(error) from error
                 raise
-            self._idle.append(connection)
+            self._idle.append(_Idle(connection, opened_s, self._now_s()))
+
+    @asynccontextmanager
+    async def _slot(self) -> AsyncIterator[None]:
+        """Wait until there is room for one connection more."""
+        limit_s = self._settings.read_connection_wait_s
+        try:
+            async with asyncio.timeout(limit_s):
+                await self._slots.acquire()
+        except TimeoutError as error:
+            raise LogUnavailable(
+                f"all {self._settings.read_connections_max} connections for reads were busy for {limit_s} s",
+                hint="raise read_connections_max, or ask less at once",
+            ) from error
+        try:
+            yield
+        finally:
+            self._slots.release()
+
+    async def _usable(self) -> tuple[asyncpg.Connection, float]:
+        """Return a connection and when it was opened: the one used last, or a new one."""
+        settings, now_s = self._settings, self._now_s()
+        while self._idle:
+            connection, opened_s, idle_s = self._idle.pop()
+            if (
+                now_s - idle_s < settings.read_connection_idle_max_s
+                and now_s - opened_s < settings.read_connection_age_max_s
+                and not connection.is_closed()
+            ):
+                return connection, opened_s
+            await disconnect(connection)
+        return await self._connect(), self._now_s()
+
+    def _now_s(self) -> float:
+        return asyncio.get_running_loop().time()
 
     async def _connect(self) -> asyncpg.Connection:
         return await connect(
@@ -232,4 +272,4 @@ class Reads:
 
     async def close(self) -> None:
         idle, self._idle = self._idle, []
-        await asyncio.gather(*map(disconnect, idle))
+        await asyncio.gather(*(disconnect(lain.connection) for lain in idle))

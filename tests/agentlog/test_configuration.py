@@ -31,11 +31,20 @@ def test_an_argument_wins_over_a_variable_and_a_variable_over_the_default():
 def test_every_setting_can_be_given_as_a_variable(field):
     """A setting that only code can reach is out of reach for the command line."""
     value = {str: "postgres", int: "4096", float: "2.5"}[field.type]
-    if field.name == "zstd_level":
+    if field.name in ("zstd_level", "retries_max"):
         value = "4"
     found = configure(environment={variable(field.name): value}).settings
 
     assert getattr(found, field.name) == field.type(value)
+
+
+def test_a_preset_stands_below_single_variables():
+    """AGENTLOG_PRESET changes defaults, and nothing that somebody set by name."""
+    environment = {"AGENTLOG_PRESET": "small, high_throughput", "AGENTLOG_READ_CONNECTIONS_MAX": "3"}
+    found = configure(environment=environment).settings
+    assert (found.cached_streams_max, found.batch_events_max, found.read_connections_max) == (10_000, 96, 3)
+    with pytest.raises(BadInput, match="preset"):
+        configure(environment={"AGENTLOG_PRESET": "huge"})
 
 
 @pytest.mark.parametrize("value", ["many", "1.5", "-3"])

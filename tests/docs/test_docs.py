@@ -15,9 +15,9 @@ import pytest
 import agentlog.errors
 from agentlog.cli.application import app, is_command
 from agentlog.cli.arguments import GLOBAL_OPTIONS, global_options_last
-from agentlog.configuration import DATA, DEBUG, POSTGRES, POSTGRES_BIN, TENANT, variable
+from agentlog.configuration import DATA, DEBUG, POSTGRES, POSTGRES_BIN, PRESET, TENANT, variable
 from eventlog.events import EVENT_TYPES
-from eventlog.settings import Settings
+from eventlog.settings import PRESETS, Settings
 from tests.agentlog.cli.test_commands import COMMANDS
 
 ROOT = Path(__file__).parents[2]
@@ -37,6 +37,12 @@ def section(page, heading):
     text = page.read_text()
     assert f"\n{heading}\n" in text, f"{page.name} lacks the heading {heading}"
     return text.split(f"\n{heading}\n", 1)[1].split("\n#", 1)[0]
+
+
+def rows_of(text):
+    """The rows of a table in Markdown, heading first, as lists of fields."""
+    rows = [line.strip()[1:-1].split("|") for line in text.splitlines() if line.startswith("|")]
+    return [[field.strip() for field in row] for row in rows if not set("".join(row)) <= set("-: ")]
 
 
 def arguments(words):
@@ -81,7 +87,24 @@ def test_every_setting_is_documented_with_its_variable_and_default(field):
     assert row in (REFERENCE / "settings.md").read_text()
 
 
-@pytest.mark.parametrize("name", [DATA, POSTGRES, TENANT, DEBUG, POSTGRES_BIN])
+def test_every_preset_is_documented_value_by_value():
+    """Column by column; an empty field: as without it."""
+    heading, *rows = rows_of(section(REFERENCE / "settings.md", "## Presets"))
+    names = [name.strip("`") for name in heading[2:]]
+    found: dict[str, dict[str, str]] = {name: {} for name in names}
+    for setting, default, *values in rows:
+        assert default == str(getattr(Settings(), setting.strip("`")))
+        for name, value in zip(names, values, strict=True):
+            if value:
+                found[name][setting.strip("`")] = value
+    assert found == {
+        name: {setting: str(value) for setting, value in values.items()}
+        for name, values in PRESETS.items()
+        if values
+    }
+
+
+@pytest.mark.parametrize("name", [DATA, POSTGRES, TENANT, DEBUG, PRESET, POSTGRES_BIN])
 def test_every_other_variable_is_documented(name):
     """Nothing is read that the page does not name."""
     assert f"`{name}`" in (REFERENCE / "settings.md").read_text()

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from eventlog.errors import BadInput
-from eventlog.settings import BATCH_BYTES_LIMIT, Settings
+from eventlog.settings import BATCH_BYTES_LIMIT, PRESETS, RETRIES_LIMIT, Settings
 
 
 def test_the_default_is_durable_in_both_copies():
@@ -46,6 +46,14 @@ WRONG: list[tuple[str, Any]] = [
     ("poll_interval_s", 0.0),
     ("scrub_events_per_s", -0.1),
     ("scrub_events_per_s", math.nan),
+    ("read_connection_wait_s", 0.0),
+    ("read_connection_idle_max_s", -1.0),
+    ("read_connection_age_max_s", math.nan),
+    ("retries_max", -1),
+    ("retries_max", RETRIES_LIMIT + 1),
+    ("retry_wait_s", 0.0),
+    ("retry_wait_max_s", math.inf),
+    ("archive_memory_bytes", 0),
 ]
 
 
@@ -73,3 +81,21 @@ def test_every_number_has_a_refused_value():
 def test_the_ends_of_the_ranges_are_accepted(values: dict[str, Any]):
     settings = Settings(**values)
     assert {name: getattr(settings, name) for name in values} == values
+
+
+def test_a_preset_changes_defaults_a_later_one_wins_and_what_is_given_wins_over_both():
+    found = Settings.preset("large", "high_throughput", batch_events_max=7)
+    assert (found.cached_streams_max, found.read_connections_max) == (1_000_000, 32)
+    assert found.batch_events_max == 7
+    assert Settings.preset("high_throughput", "large").read_connections_max == 8
+    assert Settings.preset() == Settings.preset("medium") == Settings()
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_every_preset_is_within_the_ranges(name: str):
+    assert Settings.preset(name).durability == "both"
+
+
+def test_a_preset_that_is_not_there_is_refused_with_those_that_are():
+    with pytest.raises(BadInput, match=r"'huge' is not known; use small, medium, large, high_throughput"):
+        Settings.preset("huge")

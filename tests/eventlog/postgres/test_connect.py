@@ -125,6 +125,13 @@ async def test_whatever_answers_instead_the_password_is_not_shown(
         assert SECRET not in shown(await refused(url, timeout_s))
 
 
+async def test_s0_fault_connect_timeout_is_ignored(postgres_server: EmbeddedPostgres, short_path: Path):
+    """A server that takes the connection and never says a word is given up after `timeout_s`."""
+    async with a_server_that_answers(short_path, None) as target:
+        error = await refused(target, timeout_s=0.1)
+    assert isinstance(error.__cause__, TimeoutError)
+
+
 @pytest.mark.parametrize(
     "url",
     [

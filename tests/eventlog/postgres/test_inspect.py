@@ -70,3 +70,29 @@ async def test_a_schema_that_does_not_exist_lacks_everything(migrated):
     found = await differences(connection, "nowhere_at_all", INLINE, [VIEWS_SQL])
     assert "table events is missing" in found
     assert all("is missing" in difference for difference in found)
+
+
+async def test_s0_fault_verify_never_checks_columns(migrated):
+    """A column that is missing, has another type, or may be null: each is named."""
+    connection, schema = migrated
+    await connection.execute(f"ALTER TABLE {schema}.sessions DROP COLUMN title CASCADE")
+    await connection.execute(f"ALTER TABLE {schema}.queue_items ALTER priority TYPE bigint")
+    await connection.execute(f"ALTER TABLE {schema}.sessions ALTER state DROP NOT NULL")
+    found = await differences(connection, schema, INLINE, [VIEWS_SQL])
+    assert "column sessions.title is missing" in found
+    assert any(told.startswith("column queue_items.priority is bigint") for told in found)
+    assert any(told.startswith("column sessions.state is text NULL") for told in found)
+
+
+async def test_s0_fault_verify_accepts_another_schemas_table(migrated):
+    """A table of that name in another schema, on the search path even, is not ours."""
+    connection, schema = migrated
+    other = f"{schema}_other"
+    await connection.execute(f"CREATE SCHEMA {other}")
+    await connection.execute(f"SET search_path = {other}")
+    await connection.execute(f"CREATE TABLE {other}.mirrors (LIKE {schema}.mirrors INCLUDING ALL)")
+    await connection.execute(f"DROP TABLE {schema}.mirrors")
+    try:
+        assert await differences(connection, schema, INLINE, [VIEWS_SQL]) == ["table mirrors is missing"]
+    finally:
+        await connection.execute(f"DROP SCHEMA {other} CASCADE")

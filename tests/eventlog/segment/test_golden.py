@@ -19,6 +19,7 @@ import google_crc32c
 import pytest
 import zstandard
 
+from eventlog.errors import Damaged, FormatTooNew
 from eventlog.io import SystemIo
 from tests.eventlog.segment.building import lines_of, open_store
 
@@ -41,6 +42,27 @@ def test_files_of_every_released_format_are_read(version: Path, tmp_path: Path) 
     assert (store.head_position, store.head_chain.hex()) == (expected["head"], expected["chain"])
     assert [header.count for header, _ in store.read_raw()] == expected["blocks"]
     store.close()
+
+
+@pytest.mark.parametrize("major", [0, 2, 255])
+@pytest.mark.parametrize("whole", [True, False], ids=["whole", "damaged"])
+def test_a_damaged_file_is_mistaken_neither_for_an_old_nor_for_a_new_one(
+    whole: bool, major: int, tmp_path: Path
+) -> None:
+    """Only a header whose CRC holds says of which format it is; whatever it is, the file stays as it was."""
+    directory = tmp_path / "segments"
+    shutil.copytree(VERSIONS[0] / "segments", directory)
+    expected = json.loads((VERSIONS[0] / "expected.json").read_text())
+    path = max(directory.glob("*.zst"))
+    header = bytearray(path.read_bytes())
+    header[16] = major
+    if whole:
+        end = 8 + field(bytes(header), 4, 4)
+        header[end - 4 : end] = google_crc32c.value(bytes(header[: end - 4])).to_bytes(4, "little")
+    path.write_bytes(header)
+    with pytest.raises(FormatTooNew if whole and major > 1 else Damaged):
+        open_store(SystemIo(), str(directory), log_id=uuid.UUID(expected["log_id"]))
+    assert path.read_bytes() == header
 
 
 def field(data: bytes, at: int, size: int) -> int:
