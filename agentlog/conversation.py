@@ -136,7 +136,7 @@ class Conversations:
         stream = self._scope.stream(SESSION, key, tenant)
         if last is not None and last < 1:
             raise BadInput(f"last is {last} and must be at least 1")
-        place = await self._scope.fetch("window", stream.tenant, key)
+        place = await self._scope.fetch("window", stream.tenant, key, of=stream)
         if not place:
             return []
         start, end = place[0]["window_start"], place[0]["version"]
@@ -198,7 +198,7 @@ class Conversations:
     async def status(self, key: str, *, tenant: str | None = None) -> ConversationStatus:
         """Return counts and totals of a session's messages. Raises NotFound."""
         stream = self._scope.stream(SESSION, key, tenant)
-        rows = await self._scope.fetch("conversation_status", stream.tenant, key)
+        rows = await self._scope.fetch("conversation_status", stream.tenant, key, of=stream)
         if not rows:
             raise NotFound(f"there is no session {key!r}", hint="check key and tenant", key=key)
         return ConversationStatus(**{name: value for name, value in rows[0].items() if value is not None})

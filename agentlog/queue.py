@@ -209,7 +209,7 @@ class Queue:
     async def get(self, id: str, *, tenant: str | None = None) -> Item | None:
         """Return an item with its body, or None."""
         stream = self._scope.stream(QUEUE_ITEM, id, tenant)
-        rows = await self._scope.fetch("queue_items", stream.tenant, id, None, None, None, 1)
+        rows = await self._scope.fetch("queue_items", stream.tenant, id, None, None, None, 1, of=stream)
         if not rows:
             return None
         body = None

@@ -247,7 +247,7 @@ class Sessions:
         stream = self._scope.stream(SESSION, key, tenant)
         state = ANY_STATE if deleted else None
         rows = await self._scope.fetch(
-            "sessions", stream.tenant, key, state, None, None, None, None, None, None, 1
+            "sessions", stream.tenant, key, state, None, None, None, None, None, None, 1, of=stream
         )
         return _session(rows[0]) if rows else None
 

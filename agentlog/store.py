@@ -9,23 +9,20 @@ import asyncio
 import os
 from collections.abc import Generator, Iterable, Sequence
 from contextlib import AsyncExitStack
+from datetime import datetime
 from typing import Any, Literal
 
 import msgspec
 
-from agentlog.access import Access
 from agentlog.archive import Archives
 from agentlog.configuration import Configuration, Postgres, configure
-from agentlog.conversation import Conversations
 from agentlog.errors import BadInput, Refused
-from agentlog.keyvalue import KeyValues
 from agentlog.local import LocalStore
-from agentlog.plan import Plans
-from agentlog.queue import Queue
+from agentlog.nouns import Nouns
+from agentlog.past import PastStore
 from agentlog.replays import Replays
 from agentlog.scope import Scope, TenantLog
 from agentlog.servers import Tell, bring_up_to_date, nobody_listens, server_of
-from agentlog.session import Sessions
 from eventlog.io import SystemIo
 from eventlog.local import LocalCopy
 from eventlog.log import Log
@@ -36,6 +33,7 @@ from projections.catalog import INLINE, VIEWS_SQL
 from replay.against import verify_against
 from replay.imports.runner import import_paths
 from replay.imports.summary import ImportSummary, ReportProgress
+from replay.past_log import Pasts
 from replay.quick import verify_quick
 from replay.rebuild import rebuild
 from replay.receipt import LogReceipt
@@ -79,7 +77,7 @@ class StoreStatus(msgspec.Struct, frozen=True, kw_only=True):
     scrub: ScrubState = ScrubState()
 
 
-class Store:
+class Store(Nouns):
     """An open store. Made by `agentlog.open`; close it, or use it in `async with`.
 
     Attributes:
@@ -94,17 +92,14 @@ class Store:
         self, log: Log, configuration: Configuration, archive: Archive, closing: AsyncExitStack
     ) -> None:
         scope = Scope(log, configuration.tenant)
+        super().__init__(scope)
         self.configuration = configuration
         self.log: Log | TenantLog = TenantLog(scope) if scope.tenant else log
-        self.sessions = Sessions(scope)
-        self.conversation = Conversations(scope)
         self.archive = Archives(scope, archive)
-        self.queue = Queue(scope)
-        self.plan = Plans(scope)
-        self.keyvalue = KeyValues(scope)
-        self.access = Access(scope)
         self.local = LocalStore(LocalCopy(log.directory, SystemIo()), configuration.tenant)
-        self.replay = Replays(scope)
+        self._pasts = Pasts(log)
+        closing.push_async_callback(self._pasts.close)
+        self.replay = Replays(scope, self._pasts)
         self._scrub: Scrub | None = None
         self._scope = scope
         self._archive = archive
@@ -128,6 +123,16 @@ class Store:
 
     async def __aexit__(self, *exc: object) -> None:
         await self.close()
+
+    def at(self, *, position: int | None = None, time: datetime | None = None) -> PastStore:
+        """The store as it stood: the same handles, read only. With neither argument: as it stands now.
+
+        Args:
+            position: after that position of the log; 0 is before all.
+            time: after the last position that the log had accepted by then.
+        A moment that is not in the log raises BadInput at the first read.
+        """
+        return PastStore(self._pasts, self._scope.tenant, position, time)
 
     async def status(self) -> StoreStatus:
         """Say how the store is: head, chain, mirror lag, counts, free disk."""

@@ -36,6 +36,13 @@ class Row:
         self.version = event.version
         self.state = state
 
+    def copy(self) -> Row:
+        """Return a row that can be changed without this one; the state itself never changes."""
+        row = Row.__new__(Row)
+        for name in Row.__slots__:
+            setattr(row, name, getattr(self, name))
+        return row
+
     def to_json(self, stream_id: int, tenant_and_key: bytes) -> bytes:
         """Return the row as one JSON object, its fields named as the columns."""
         return (
@@ -73,6 +80,13 @@ class Folded:
         self.states: list[Any] = [None] * projections
         # Per projection: rows by the values of row_key; one row under () where it is empty.
         self.rows: list[dict[tuple[Any, ...], Row]] = [{} for _ in range(projections)]
+
+    def copy(self) -> Folded:
+        """Return it as it is now: folding on changes one and not the other."""
+        folded = Folded(self.stream, 0, self.steps)
+        folded.version, folded.states = self.version, list(self.states)
+        folded.rows = [{key: row.copy() for key, row in rows.items()} for rows in self.rows]
+        return folded
 
 
 class FoldAll:
@@ -134,6 +148,11 @@ class FoldAll:
         if event is not None:
             self.position = event.position
             self.events += count
+
+    def put(self, folded: Folded, position: int) -> None:
+        """Begin with a stream that was folded up to a position."""
+        self.streams[folded.stream] = folded
+        self.position = position
 
     def _new(self, stream: StreamId) -> Folded:
         folded = Folded(stream, len(self.projections.get(stream.kind, ())), self._steps.get(stream.kind, {}))

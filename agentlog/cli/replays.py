@@ -1,20 +1,25 @@
-"""`agentlog replay rebuild`: projections compared with the log and put right."""
+"""`agentlog replay …`: projections put right, and what stood in the log at any time."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated, Any
 
-from cyclopts import App
+from cyclopts import App, Parameter
 
 from agentlog.cli.options import NO_OPTIONS, Options
 from agentlog.cli.progress import Progress
 from agentlog.cli.running import FINE, WRONG, with_store
-from agentlog.cli.show import Output
+from agentlog.cli.show import Output, visible
 
 if TYPE_CHECKING:
     from agentlog.store import Store
+    from eventlog.envelope import Event
+    from replay.state import Change
 
-replay = App(name="replay", help="Fold the log again.")
+At = Annotated[str | None, Parameter(name="--at")]
+
+replay = App(name="replay", help="Fold the log again: put tables right, look into the past.")
 
 
 def register(app: App) -> None:
@@ -56,3 +61,164 @@ def rebuild(*tables: str, options: Options = NO_OPTIONS) -> int:
         return WRONG if report.differences else FINE
 
     return with_store(options, work, whole=True)
+
+
+@replay.command
+def state(kind: str, key: str, /, *, at: At = None, options: Options = NO_OPTIONS) -> int:
+    """Show what one thing was at a moment: every row that it had in the projection tables.
+
+    Parameters
+    ----------
+    kind
+        Kind of its stream: session, queue_item …
+    key
+        Its key.
+    at
+        A position of the log, or a time such as 2026-11-22T07:44:36Z; without it now.
+    """
+
+    async def work(store: Store, output: Output, progress: Progress) -> int:
+        import msgspec
+
+        found = await store.replay.state(kind, key, **moment(at))
+        if output.json:
+            output.document(msgspec.structs.asdict(found) | {"stream": found.stream._asdict()})
+            return FINE
+        for table, rows in found.tables.items():
+            for row in rows:
+                output.record({name: value for name, value in row.items() if value is not None}, title=table)
+        return FINE
+
+    return with_store(options, work)
+
+
+@replay.command
+def blame(session: str, /, *, kind: str = "session", at: At = None, options: Options = NO_OPTIONS) -> int:
+    """Show which event last changed each field of a session, and what its maker noted.
+
+    Parameters
+    ----------
+    session
+        Its key.
+    kind
+        Of something else than a session: the kind of its stream.
+    at
+        As of a position of the log, or of a time; without it now.
+    """
+
+    async def work(store: Store, output: Output, progress: Progress) -> int:
+        found = await store.replay.blame(kind, session, **moment(at))
+        columns = ("table", "field", "value", "position", "version", "type", "time", "meta")
+        output.table(columns, [list(one) for one in found])
+        return FINE
+
+    return with_store(options, work)
+
+
+@replay.command
+def diff(
+    before: str,
+    after: str | None = None,
+    /,
+    *,
+    kind: str = "session",
+    key: str | None = None,
+    other: str | None = None,
+    options: Options = NO_OPTIONS,
+) -> int:
+    """Show what changed from one moment to a later one, field by field. Exit status 1 when something did.
+
+    Parameters
+    ----------
+    before
+        A position of the log, or a time such as 2026-11-22T07:44:36Z.
+    after
+        A later one; without it now.
+    kind
+        Kind of the one stream of --key.
+    key
+        Of one stream alone; without it of everything that changed.
+    other
+        Compare the thing of --key at the first moment with this one of the same kind at the second.
+    """
+
+    async def work(store: Store, output: Output, progress: Progress) -> int:
+        found = False
+        if other is not None and key is not None:
+            old = await store.replay.state(kind, key, **moment(before))
+            new = await store.replay.state(kind, other, **moment(after))
+            for change in store.replay.compare(old, new):
+                show_change(change, output)
+                found = True
+            return WRONG if found else FINE
+        one = {"kind": kind, "key": key} if key is not None else {}
+        async for change in store.replay.diff(when(before), None if after is None else when(after), **one):
+            show_change(change, output)
+            found = True
+        return WRONG if found else FINE
+
+    return with_store(options, work)
+
+
+@replay.command
+def step(
+    session: str,
+    /,
+    *,
+    kind: str = "session",
+    after: int = 0,
+    options: Options = NO_OPTIONS,
+) -> int:
+    """Play a session forward: each of its events, and below it what that changed.
+
+    Parameters
+    ----------
+    session
+        Its key.
+    kind
+        Of something else than a session: the kind of its stream.
+    after
+        Begin behind that version of the stream.
+    """
+
+    async def work(store: Store, output: Output, progress: Progress) -> int:
+        async for one in store.replay.step(kind, session, after=after):
+            if output.json:
+                output.document({"event": place(one.event), "changes": [_plain(c) for c in one.changes]})
+                continue
+            event = one.event
+            output.line(visible(f"[{event.version}] position {event.position} {event.time} {event.type}"))
+            for change in one.changes:
+                output.line("    " + visible(str(change)))
+        return FINE
+
+    return with_store(options, work)
+
+
+def moment(at: str | None) -> dict[str, Any]:
+    """Return the arguments that say when. Raises BadInput."""
+    if at is None:
+        return {}
+    found = when(at)
+    return {"time": found} if isinstance(found, datetime) else {"position": found}
+
+
+def when(at: str) -> int | datetime:
+    """Return the position or the time that a text is. Raises BadInput."""
+    from eventlog.envelope import parse_time
+
+    return int(at) if at.isascii() and at.isdigit() else parse_time(at)
+
+
+def show_change(change: Change, output: Output) -> None:
+    """Show one field that is another one."""
+    output.document(_plain(change)) if output.json else output.line(visible(str(change)))
+
+
+def place(event: Event) -> dict[str, Any]:
+    """Return an event's place and name."""
+    return {name: getattr(event, name) for name in ("position", "version", "type", "time", "id")}
+
+
+def _plain(change: Change) -> dict[str, Any]:
+    return change._asdict() | {"stream": change.stream._asdict()}

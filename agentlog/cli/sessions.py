@@ -9,6 +9,7 @@ from cyclopts import App, Parameter
 
 from agentlog.cli.options import NO_OPTIONS, Options
 from agentlog.cli.progress import Progress
+from agentlog.cli.replays import moment
 from agentlog.cli.running import FINE, with_store
 from agentlog.cli.show import Output, to_json, visible, visible_lines
 
@@ -218,6 +219,38 @@ def cleanup(
 def in_utc(time: datetime | None) -> datetime | None:
     """Return a time as it was typed; in UTC where it names no zone."""
     return time.replace(tzinfo=UTC) if time is not None and time.tzinfo is None else time
+
+
+@sessions.command
+def fork(
+    session: str,
+    new: str,
+    /,
+    *,
+    at: Annotated[str | None, Parameter(name="--at")] = None,
+    options: Options = NO_OPTIONS,
+) -> int:
+    """Begin a new session with the history that another one had at a moment.
+
+    Each of its events notes whose copy it is; its parent is the other session, which stays as it is.
+
+    Parameters
+    ----------
+    session
+        Key of the session whose history it gets.
+    new
+        Key of the new session.
+    at
+        A position of the log, or a time such as 2026-11-22T07:44:36Z; without it now.
+    """
+
+    async def work(store: Store, output: Output, progress: Progress) -> int:
+        receipt = await store.replay.fork(session, new, **moment(at))
+        version = next(iter(receipt.versions.values()))
+        output.record({"session": new, "events": version, "last_position": receipt.last_position})
+        return FINE
+
+    return with_store(options, work)
 
 
 def unknown(session: str) -> NotFound:

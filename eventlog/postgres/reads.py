@@ -198,7 +198,7 @@ class Reads:
 
     async def events(self, sql: str, *arguments: Any) -> list[StoredEvent]:
         """Run a query that gives events: its columns are those of queries/read_stream.sql, in that order."""
-        return [self._stored(row) for row in await self.fetch(sql, *arguments)]
+        return [self.stored(row) for row in await self.fetch(sql, *arguments)]
 
     async def states(self, streams: Sequence[StreamId], tick: int) -> dict[StreamId, StreamState]:
         """Versions and projection states of streams, of one moment. Absent streams are absent.
@@ -262,7 +262,8 @@ class Reads:
         rows = await self.fetch(self.statements.find_events, stream_ids, event_ids)
         return {row["id"]: row["position"] for row in rows}
 
-    def _stored(self, row: asyncpg.Record) -> StoredEvent:
+    def stored(self, row: asyncpg.Record) -> StoredEvent:
+        """Return the event of a row, its columns those of queries/read_stream.sql."""
         position, tenant, kind, key, version, type, schema, id, time_us = row[:9]
         occurred_at, encoding, compressed, data, meta, hash, chain = row[9:]
         if compressed:
