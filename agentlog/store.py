@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import AsyncExitStack
 from datetime import datetime
 from typing import Any, Literal
@@ -31,6 +31,8 @@ from eventlog.settings import Settings
 from projections.archive import Archive
 from projections.catalog import INLINE, VIEWS_SQL
 from replay.against import verify_against
+from replay.imports.rejected import MoveSummary
+from replay.imports.rsclaw_source import import_rsclaw
 from replay.imports.runner import import_paths
 from replay.imports.summary import ImportSummary, ReportProgress
 from replay.past_log import Pasts
@@ -42,7 +44,7 @@ from replay.scrub import Scrub, ScrubState
 from replay.site import site_of
 from replay.verify import verify
 
-FORMATS = ("auto", "claude-code")
+FORMATS = ("auto", "claude-code")  # of transcripts; a dump of rsclaw has a call of its own
 
 
 class StoreStatus(msgspec.Struct, frozen=True, kw_only=True):
@@ -201,6 +203,26 @@ class Store(Nouns):
             quarantine_dir=log.directory.quarantine,
             progress=progress,
         )
+
+    async def import_rsclaw(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        progress: Callable[[int, int], None] | None = None,
+        tenant: str | None = None,
+    ) -> MoveSummary:
+        """Import a dump of an rsclaw store (docs/reference/import-rsclaw.md). Twice is once.
+
+        Lines that become no event are copied to the quarantine directory and listed in `rejected`.
+
+        Args:
+            progress: hears (bytes done, of how many).
+        Raises:
+            BadInput: the file cannot be read.
+        """
+        log = self._scope.log
+        owner, directory = self._scope.owner(tenant), log.directory.quarantine
+        return await import_rsclaw(log, path, tenant=owner, quarantine_dir=directory, progress=progress)
 
     async def verify(
         self,

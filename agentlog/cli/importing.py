@@ -14,6 +14,7 @@ from agentlog.cli.show import Output, warn
 
 if TYPE_CHECKING:
     from agentlog.store import Store
+    from replay.imports.rejected import MoveSummary
     from replay.imports.summary import ImportSummary
     from replay.imports.summary import Progress as Imported
 
@@ -26,25 +27,28 @@ def register(app: App) -> None:
 
 
 def import_transcripts(
-    format: Literal["auto", "claude-code"],
+    format: Literal["auto", "claude-code", "rsclaw"],
     paths: Annotated[list[Path], Parameter(consume_multiple=True)],
     /,
     *,
     options: Options = NO_OPTIONS,
 ) -> int:
-    """Import transcripts. Again is harmless: what the log has already is left out.
+    """Import transcripts, or dumps of another store. Again is harmless: what the log has is left out.
 
     Lines that cannot be read are copied to the quarantine directory and listed; the rest is imported.
 
     Parameters
     ----------
     format
-        What wrote them; auto looks at each file.
+        What wrote them; auto looks at each file, and takes transcripts alone.
     paths
         Files, or directories with *.jsonl files at any depth.
     """
 
     async def work(store: Store, output: Output, progress: Progress) -> int:
+        if format == "rsclaw":
+            return await import_dumps(store, paths, output, progress)
+
         def tell(done: Imported) -> None:
             progress.step("importing", done.bytes_done, done.bytes)
 
@@ -55,6 +59,34 @@ def import_transcripts(
         return WRONG if summary.refused else FINE
 
     return with_store(options, work, create=True)
+
+
+async def import_dumps(store: Store, paths: list[Path], output: Output, progress: Progress) -> int:
+    """Import dumps of rsclaw, one after the other; show what each did."""
+    status = FINE
+    for path in paths:
+        summary = await store.import_rsclaw(
+            path, progress=lambda done, total: progress.step("importing", done, total)
+        )
+        show_move(summary, output)
+        status = WRONG if summary.rejected else status
+    return status
+
+
+def show_move(summary: MoveSummary, output: Output) -> None:
+    """Show what a move from another store did, and what of it became no event."""
+    if output.json:
+        output.document(summary)
+        return
+    values: dict[str, object] = {f"{table} rows": rows for table, rows in summary.rows.items()}
+    values |= {"events_new": summary.events_new, "events_present": summary.events_present}
+    output.record(values | {"rejected": len(summary.rejected)}, title="Moved")
+    for note in summary.notes[:SHOWN_MAX]:
+        warn(f"note: {note}")
+    for row in summary.rejected[:SHOWN_MAX]:
+        warn(f"rejected: {row.table} {row.key}: {row.reason} (copied to {row.copy})")
+    if len(summary.rejected) > SHOWN_MAX:
+        warn(f"rejected: {len(summary.rejected) - SHOWN_MAX:,} more; --json lists all")
 
 
 def show_summary(summary: ImportSummary, output: Output) -> None:

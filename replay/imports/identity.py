@@ -22,10 +22,11 @@ _BEGINNING = ("created",)
 
 def created_id(format: str, tenant: str, session: str) -> str:
     """Return the id of a session's SessionCreated: one per session, whichever file tells of it."""
-    return _named(format, tenant, session, *_BEGINNING)
+    return named_id(format, tenant, session, *_BEGINNING)
 
 
-def _named(*parts: str) -> str:
+def named_id(*parts: str) -> str:
+    """Return the id that stands for these parts, and for no others."""
     # Invariant: a part never holds the separator, so different parts never give one name.
     # Digests and numbers cannot; tenants and keys were checked (envelope.check_text).
     assert not any("\0" in part for part in parts)
@@ -54,4 +55,4 @@ class LineIds:
         assert self._line[0], "start() comes first"
         place = self._place
         self._place += 1
-        return _named(*self._thread, *self._line, str(place))
+        return named_id(*self._thread, *self._line, str(place))

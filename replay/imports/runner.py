@@ -15,10 +15,10 @@ from contextlib import aclosing
 from pathlib import Path
 from typing import NamedTuple
 
-from eventlog.command import Command
 from eventlog.envelope import NewEvent
-from eventlog.errors import BadInput, Conflict
+from eventlog.errors import BadInput
 from eventlog.log import Log
+from replay.imports.appending import append_fresh
 from replay.imports.batches import BATCH_EVENTS_MAX, Batch, read_batches
 from replay.imports.files import Found, find_files, shown, unreadable
 from replay.imports.lines import read_lines
@@ -28,8 +28,6 @@ from replay.imports.thread import Thread, read_thread
 
 # Sessions imported side by side: enough to fill a batch of the group commit.
 SESSIONS_AT_ONCE = 8
-# Conflicts on one command before giving up: each means that somebody else got further.
-ATTEMPTS_MAX = 50
 
 
 class _Source(NamedTuple):
@@ -147,26 +145,9 @@ class _Run:
                 self._tell(path, batch.end_offset)
 
     async def _append(self, events: Sequence[NewEvent], present: Present) -> None:
-        """Append those events the log does not have, however often somebody else is faster."""
-        streams = list(dict.fromkeys(event.stream for event in events))
-        await present.meet(streams)
-        for attempt in range(1, ATTEMPTS_MAX + 1):
-            fresh = [event for event in events if not present.has(event)]
-            if not fresh:
-                break
-            expected = {event.stream: present.version(event.stream) for event in fresh}
-            try:
-                receipt = await self._log.append(Command(fresh, expected))
-            except Conflict:
-                if attempt == ATTEMPTS_MAX:
-                    raise
-                await self._log.reload(streams)
-                await present.refresh(streams)
-                continue
-            present.note(fresh, receipt.versions)
-            self.summary.events_new += len(fresh)
-            break
-        self.summary.events_present += len(events) - len(fresh)
+        fresh = await append_fresh(self._log, events, present)
+        self.summary.events_new += fresh
+        self.summary.events_present += len(events) - fresh
 
     def _count(self, batch: Batch, counted: set[str] | None) -> None:
         """Add a batch to the summary; a line that two files of a session share counts once."""
