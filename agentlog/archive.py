@@ -142,8 +142,27 @@ class Questions:
         Raises:
             BadInput: it is no such SELECT, or DuckDB refuses it.
         """
-        seen = self._naming.owner(tenant) if tenant is not None else self._naming.tenant or None
-        return self._question(lambda it: it.sql(query), seen, timeout_s)
+        return self._question(lambda it: it.sql(query), self._seen(tenant), timeout_s)
+
+    def query(
+        self, name: str, /, *, timeout_s: float | None = None, tenant: str | None = None, **parameters: Any
+    ) -> Answer:
+        """Ask a named query, e.g. `query("tokens_by_day", since="2026-11-01")`.
+
+        `queries()` lists them, docs/reference/queries.md explains them.
+
+        Args:
+            timeout_s, tenant: as for `sql`.
+            parameters: those of the query; dates are `datetime.date` or text such as 2026-11-01.
+        Raises:
+            BadInput: there is no such query, or a parameter is unknown, missing or cannot be read.
+        """
+        parquet.find_query(name).values(parameters)
+        return self._question(lambda it: it.query(name, parameters), self._seen(tenant), timeout_s)
+
+    def queries(self) -> list[parquet.NamedQuery]:
+        """Every named query: what it answers, its parameters, its columns with their units."""
+        return list(parquet.named_queries().values())
 
     def stat(self, key: str, *, tenant: str | None = None) -> Answer:
         """Count messages, places, times and bytes of text per generation of a session. Raises NotFound."""
@@ -178,6 +197,10 @@ class Questions:
         """Messages in which a regular expression (RE2) is found, in one session or in all."""
         owner = self._naming.owner(tenant)
         return self._question(lambda it: it.grep(pattern, owner, key, limit), owner)
+
+    def _seen(self, tenant: str | None) -> str | None:
+        """Whose data a question over all of it is answered from; None for everybody's."""
+        return self._naming.owner(tenant) if tenant is not None else self._naming.tenant or None
 
     def _question(
         self,

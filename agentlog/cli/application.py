@@ -20,6 +20,7 @@ from agentlog.cli import (
     importing,
     keyvalues,
     mending,
+    named_queries,
     queues,
     replays,
     schemas,
@@ -47,7 +48,7 @@ app = App(
 )
 for module in (demonstration, importing, sessions, archives, tailing, queues, trust, mending, replays):
     module.register(app)
-for module in (aliases, keyvalues, accesses, schemas, examination, about):
+for module in (named_queries, aliases, keyvalues, accesses, schemas, examination, about):
     module.register(app)
 
 

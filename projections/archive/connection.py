@@ -18,6 +18,7 @@ from eventlog.errors import BadInput, Closed
 from projections.archive import duck
 from projections.archive.guard import check_query
 from projections.archive.manifest import damaged
+from projections.archive.named_query import find_query
 
 _FETCH_ROWS = 4096
 
@@ -69,6 +70,15 @@ class Connection:
         """
         check_query(self._open(), query)
         return self._run(query, None)
+
+    def query(self, name: str, values: Mapping[str, Any]) -> Result:
+        """Run a named query; `values` are its parameters, by name.
+
+        Raises:
+            BadInput: there is none of that name, or a value is none of its parameters; see `NamedQuery`.
+        """
+        query = find_query(name)
+        return self._run(query.text, query.values(values))
 
     def stat(self, session: str, tenant: str) -> Result:
         """Messages, seq and position range, times and bytes of text, per generation."""

@@ -50,6 +50,7 @@ def test_the_commands_are_those_of_the_design():
         *(f"sessions alias {name}" for name in ("ls", "resolve", "put", "remove")),
         *(f"replay {name}" for name in ("rebuild", "state", "blame", "diff", "step")),
         *(f"archive {name}" for name in ("stat", "head", "tail", "seq", "grep", "build", "rebuild")),
+        *("archive queries", "archive query"),
         *(f"queue {name}" for name in ("ls", "enqueue", "claim", "complete", "cancel", "status")),
         *(f"keyvalue {name}" for name in ("ls", "get", "set", "delete")),
         *(f"access {name}" for name in ("pairings", "approve", "remove", "pairing")),
