@@ -174,6 +174,7 @@ async def projection_kinds(place: Place) -> list[Kind]:
             "SELECT column_name, data_type FROM information_schema.columns"
             f" WHERE table_schema = '{place.schema}' AND table_name = '{projection.name}'"
         )
+        assert await place.sql(f"SELECT 1 FROM {table}"), f"{projection.name} has no row to be damaged"
         for name, type in rows:
             add(f"{projection.name}.{name} changed",
                 f"UPDATE {table} SET {name} = {OTHERWISE[type] % name} WHERE {one}")  # fmt: skip
@@ -191,7 +192,9 @@ OTHERWISE = {
     "integer": "coalesce(%s, 0) + 1000",
     "numeric": "coalesce(%s, 0) + 1",
     "double precision": "coalesce(%s, 0) + 1",
+    "boolean": "NOT coalesce(%s, false)",
     "text": "coalesce(%s, '') || 'x'",
+    "ARRAY": "coalesce(%s, '{}') || ARRAY['x']",
     "timestamp with time zone": "coalesce(%s, now()) + interval '1 s'",
     "json": "'{\"other\": 1}' -- %s",
     "jsonb": "'{\"other\": 1}' -- %s",
