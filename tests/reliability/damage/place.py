@@ -68,13 +68,14 @@ class Place(Spoiled):
         await self._keyed("first key", 1)
         await self.append(OTHER, *[message(f"n{number}", os.urandom(900).hex()) for number in range(1, 6)])
         await self._keyed("second key", 3)
+        # Before the backup: a stream that is made again after one gets another id, which nobody sees.
+        await self._every_other_noun()
         await self.close()
         self.older_position = self.segments_end()
         self.older = {path: path.read_bytes() for path in self.all_files()}
         await self.sql(*[f"CREATE TABLE {{schema}}_older_{name} AS TABLE {{schema}}.{name}" for name in
                          (*TABLES, "head", "mirrors")])  # fmt: skip
         await self.append(ITEM, ItemCompleted())
-        await self._every_other_noun()
         await self.append(SESSION, *[message(f"late {number}", os.urandom(900).hex()) for number in range(6)])
         await self.append(OTHER, SummaryRecorded("all of it"), SessionEnded("done"))
         await self._keyed("third key", 2)
