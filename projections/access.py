@@ -24,7 +24,7 @@ from eventlog.events import (
     PermissionGranted,
     PermissionRevoked,
 )
-from projections.columns import moment, stream_key
+from projections.columns import moment, opaque, stream_key
 from projections.fold import Fold
 
 PENDING, APPROVED, REMOVED = "pending", "approved", "removed"
@@ -74,8 +74,7 @@ def evolve_grant(known: Grant, event: GrantEvent, version: int) -> Grant:
     match event:
         case PermissionGranted(decision=decision, details=details, expires_at=expires_at):
             until = None if expires_at is None else moment(expires_at)
-            # A view would keep the whole event in memory.
-            changed = Grant(agent, app, decision, until, NULL if details == NULL else details.copy())
+            changed = Grant(agent, app, decision, until, opaque(details))
         case PermissionRevoked():
             changed = Grant(agent, app)
         case _:

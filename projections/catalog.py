@@ -8,7 +8,7 @@ from projections.alias import ALIASES
 from projections.conversation import CONVERSATIONS, SUMMARIES
 from projections.generations import GENERATIONS
 from projections.keyvalue import KEY_VALUES
-from projections.plan import TODO_LISTS
+from projections.plan import PLANS, TODO_LISTS
 from projections.queue import QUEUE_ITEMS
 from projections.session import SESSIONS
 from projections.tables import table_text
@@ -24,6 +24,7 @@ INLINE: tuple[InlineProjection, ...] = (
     ALIASES,
     PAIRINGS,
     GRANTS,
+    PLANS,
 )
 
 # DDL that joins the tables for people; run again whenever one of them was made anew.

@@ -9,10 +9,16 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from decimal import Context, Decimal
 
+import msgspec
+from msgspec import Raw
+
 from eventlog.envelope import MAX_KEY_BYTES
 from eventlog.payload import exact_json
 from eventlog.projection import Foldable, without_nul
 from eventlog.strict import strict_json
+
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(str).decode
 
 # Two days inside of what Python can hold, so that no time zone moves them out of it.
 EARLIEST = datetime(1, 1, 3, tzinfo=UTC)
@@ -55,6 +61,16 @@ def moment(time: datetime) -> datetime:
     if time < EARLIEST:
         return EARLIEST
     return LATEST if time > LATEST else time.astimezone(UTC)
+
+
+def opaque(value: Raw) -> Raw:
+    """Return JSON as its column gives it back, in memory of its own: a view would keep the whole event.
+
+    A value that is a text alone is written anew by `json_to_recordset`, in the one way to escape that
+    Postgres and msgspec share; all else stays as it is, to the digit.
+    """
+    text = bytes(value)
+    return Raw(_encode(_decode(text))) if text[:1] == b'"' else value.copy()
 
 
 def stream_key(text: str | None) -> str | None:

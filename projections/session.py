@@ -26,7 +26,7 @@ from eventlog.events import (
     SummaryRecorded,
     TodosReplaced,
 )
-from projections.columns import moment, stream_key
+from projections.columns import moment, opaque, stream_key
 from projections.fold import Fold
 
 ACTIVE, ENDED, DELETED = "active", "ended", "deleted"
@@ -88,7 +88,7 @@ def _given(event: SessionCreated | SessionUpdated) -> dict[str, Any]:
         elif name in _TIMES and value is not None:
             given[name] = moment(value)
         elif name in _OPAQUE and value != NULL:
-            given[name] = value.copy()  # a view would keep the whole event in memory
+            given[name] = opaque(value)
     if (key := stream_key(event.parent)) is not None:
         given["parent"] = key
     return given

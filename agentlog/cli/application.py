@@ -21,6 +21,7 @@ from agentlog.cli import (
     keyvalues,
     mending,
     named_queries,
+    plans,
     queues,
     replays,
     schemas,
@@ -48,7 +49,7 @@ app = App(
 )
 for module in (demonstration, importing, sessions, archives, tailing, queues, trust, mending, replays):
     module.register(app)
-for module in (named_queries, aliases, keyvalues, accesses, schemas, examination, about):
+for module in (named_queries, aliases, plans, keyvalues, accesses, schemas, examination, about):
     module.register(app)
 
 

@@ -33,7 +33,18 @@ from eventlog.events.conversation import (
 )
 from eventlog.events.fields import NULL
 from eventlog.events.keyvalue import KeyDeleted, KeySet, KeyValueEvent
-from eventlog.events.plan import PlanEvent, Todo, TodosReplaced
+from eventlog.events.plan import (
+    PlanApproved,
+    PlanCleared,
+    PlanCompleted,
+    PlanEvent,
+    PlanFailed,
+    PlanSaved,
+    PlanStarted,
+    PlanStep,
+    Todo,
+    TodosReplaced,
+)
 from eventlog.events.queue import ItemCancelled, ItemClaimed, ItemCompleted, ItemEnqueued, QueueEvent
 from eventlog.events.session import (
     AliasEvent,
@@ -56,6 +67,7 @@ __all__ = [
     "KEY",
     "NULL",
     "PAIRING",
+    "PLAN",
     "QUEUE_ITEM",
     "SCHEMAS",
     "SESSION",
@@ -84,7 +96,14 @@ __all__ = [
     "PairingRequested",
     "PermissionGranted",
     "PermissionRevoked",
+    "PlanApproved",
+    "PlanCleared",
+    "PlanCompleted",
     "PlanEvent",
+    "PlanFailed",
+    "PlanSaved",
+    "PlanStarted",
+    "PlanStep",
     "QueueEvent",
     "RecordKept",
     "SessionCreated",
@@ -108,6 +127,7 @@ SESSION = "session"
 SESSION_ALIAS = "session_alias"
 QUEUE_ITEM = "queue_item"
 KEY = "key"
+PLAN = "plan"
 PAIRING = "pairing"
 GRANT = "grant"
 

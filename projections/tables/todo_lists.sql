@@ -19,4 +19,4 @@ CREATE TABLE {schema}.todo_lists (
 
 COMMENT ON TABLE {schema}.todo_lists IS 'Todo lists: the latest of each session.';
 COMMENT ON COLUMN {schema}.todo_lists.total IS 'todos of any status';
-COMMENT ON COLUMN {schema}.todo_lists.todos IS 'array of content, status, active_form, id';
+COMMENT ON COLUMN {schema}.todo_lists.todos IS 'array of content, status, active_form, id, plan_id, created_at, started_at, completed_at';

@@ -25,6 +25,7 @@ async def fill(store):
         await store.queue.enqueue("main", f"item of {tenant}", id="1", tenant=tenant)
         await store.access.approve_pairing("c", f"peer of {tenant}", tenant=tenant)
         await store.access.grant("agent", f"app of {tenant}", "allow", tenant=tenant)
+        await store.plan.save("main", f"plan of {tenant}", plan_id="p", tenant=tenant)
         await store.keyvalue.set("k", f"value of {tenant}", tenant=tenant)
         await store.plan.replace_todos("main", [{"content": tenant, "status": "pending"}], tenant=tenant)
 
@@ -61,6 +62,16 @@ def calls(store, tenant):
         lambda: store.queue.status(**named),
         lambda: store.plan.replace_todos("main", [], **named),
         lambda: store.plan.todos("main", **named),
+        lambda: store.plan.todo_history("main", "x", **named),
+        lambda: store.plan.save("main", "x", **named),
+        lambda: store.plan.approve("main", "p", **named),
+        lambda: store.plan.start("main", "p", **named),
+        lambda: store.plan.complete("main", "p", **named),
+        lambda: store.plan.fail("main", "x", "p", **named),
+        lambda: store.plan.clear("main", "x", "p", **named),
+        lambda: store.plan.get("main", **named),
+        lambda: store.plan.list("main", **named),
+        lambda: store.plan.history("main", "p", **named),
         lambda: store.keyvalue.set("k", 1, **named),
         lambda: store.keyvalue.compare_and_set("k", 1, 2, **named),
         lambda: store.keyvalue.delete("k", **named),
@@ -111,6 +122,7 @@ async def test_what_a_store_of_one_tenant_shows_is_that_tenants_alone(open_store
                 store.archive.sql("from messages").rows,
                 store.archive.grep("secret").rows,
                 await store.plan.todos("main"),
+                await store.plan.list("main"),
                 await store.queue.claim("worker", limit=10),
                 await store.keyvalue.list(),
                 await store.access.pairings("c"),

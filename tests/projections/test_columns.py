@@ -10,7 +10,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from eventlog.envelope import MAX_KEY_BYTES
-from projections.columns import EARLIEST, LATEST, add_cost, moment, stream_key
+from projections.columns import EARLIEST, LATEST, add_cost, moment, opaque, stream_key
 from tests.support.histories import times
 
 
@@ -50,3 +50,12 @@ def test_a_stream_key_is_kept_exactly_or_not_at_all(text: str | None) -> None:
     kept = stream_key(text)
     assert kept in (text, None)
     assert (kept is None) == (not text or len(text.encode()) > MAX_KEY_BYTES)
+
+
+def test_a_text_alone_is_written_in_the_one_way_that_a_json_column_gives_back() -> None:
+    """Otherwise a state that was loaded would differ from the one that was folded."""
+    assert opaque(msgspec.Raw(b'"a\\u0041\\/\\n\\u001f\\ufffd"')) == msgspec.Raw(
+        '"aA/\\n\\u001f\ufffd"'.encode()
+    )
+    for value in (b"1.10", b"null", b'{"a":"\\u0041","n":0.10}', b'["\\u0041"]', b"12345678901234567890"):
+        assert opaque(msgspec.Raw(value)) == msgspec.Raw(value)

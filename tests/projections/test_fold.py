@@ -74,6 +74,9 @@ def test_no_event_of_any_shape_stops_a_fold(projection: Fold[Any]) -> None:
                     projection.evolve(state, event, 1)
 
 
+TIMES = ("at", "approved_at", "started_at", "completed_at")
+
+
 @each_fold
 def test_no_state_ever_holds_nul(projection: Fold[Any]) -> None:
     """Postgres text cannot, and a state that was loaded has to be the one that was folded."""
@@ -85,7 +88,16 @@ def test_no_state_ever_holds_nul(projection: Fold[Any]) -> None:
         # Fields that are no text take a value that fits.
         data |= {name: 1 for name in data if name in ("generation", "first_message", "priority", "lease_s")}
         data |= {name: 1 for name in data if name.startswith("tokens_")}
-        for name in ("usage", "cost", "sidechain", "compact_summary", "expires_at", "created_at", "cleared"):
+        for name in (
+            "usage",
+            "cost",
+            "sidechain",
+            "compact_summary",
+            "expires_at",
+            "created_at",
+            "cleared",
+            *TIMES,
+        ):
             data.pop(name, None)
         if type == "todos_replaced":
             data["todos"] = [dict.fromkeys(("content", "status", "active_form", "id"), "a\x00b")]
@@ -130,8 +142,9 @@ def test_the_set_of_folds_and_versions_is_what_it_was() -> None:
         "grants:1",
         "key_values:1",
         "pairings:1",
+        "plans:1",
         "queue_items:1",
         "sessions:2",
         "summaries:1",
-        "todo_lists:1",
+        "todo_lists:2",
     ]

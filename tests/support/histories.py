@@ -15,6 +15,7 @@ from eventlog.events import (
     KEY,
     NULL,
     PAIRING,
+    PLAN,
     QUEUE_ITEM,
     SESSION,
     SESSION_ALIAS,
@@ -35,6 +36,12 @@ from eventlog.events import (
     PairingRequested,
     PermissionGranted,
     PermissionRevoked,
+    PlanApproved,
+    PlanCleared,
+    PlanCompleted,
+    PlanFailed,
+    PlanSaved,
+    PlanStarted,
     RecordKept,
     SessionCreated,
     SessionDeleted,
@@ -58,6 +65,7 @@ KINDS: dict[type[Any], str] = {
     **dict.fromkeys((AliasSet, AliasRemoved), SESSION_ALIAS),
     **dict.fromkeys((PairingRequested, PairingApproved, PairingRemoved), PAIRING),
     **dict.fromkeys((PermissionGranted, PermissionRevoked), GRANT),
+    **dict.fromkeys((PlanSaved, PlanApproved, PlanStarted, PlanCompleted, PlanFailed, PlanCleared), PLAN),
 }
 STREAMS = {kind: StreamId("acme", kind, "one") for kind in (SESSION, *KINDS.values())}
 
@@ -103,7 +111,15 @@ optional_raws = st.just(NULL) | raws
 
 usages = st.builds(Usage, integers, integers, integers, integers, integers)
 todos = st.builds(
-    Todo, texts, st.sampled_from(["pending", "in_progress", "completed", "dropped"]), optional, optional
+    Todo,
+    texts,
+    st.sampled_from(["pending", "in_progress", "completed", "dropped"]),
+    optional,
+    optional,
+    optional,
+    st.none() | times,
+    st.none() | times,
+    st.none() | times,
 )
 words = st.sampled_from(["active", "waiting", "x" * 63, "\x00"])
 
@@ -169,6 +185,19 @@ grant_events = st.one_of(
     st.builds(PermissionRevoked, texts, texts, optional),
 )
 
+optional_times = st.none() | times
+plan_events = st.one_of(
+    st.builds(
+        PlanSaved, texts, texts, texts, optional, words, optional,
+        optional_times, optional_times, optional_times, optional_times,
+    ),
+    st.builds(PlanApproved, texts, texts, optional_times),
+    st.builds(PlanStarted, texts, texts, optional_times),
+    st.builds(PlanCompleted, texts, texts, optional_times),
+    st.builds(PlanFailed, texts, texts, optional, optional_times),
+    st.builds(PlanCleared, texts, texts, optional),
+)  # fmt: skip
+
 events = st.one_of(
     session_events,
     item_events,
@@ -176,12 +205,14 @@ events = st.one_of(
     alias_events,
     pairing_events,
     grant_events,
+    plan_events,
 )
 
 _broken = st.sampled_from([SessionCreated, MessageAppended, GenerationStarted, TodosReplaced]).map(unreadable)
 _broken_items = st.sampled_from([ItemEnqueued, ItemClaimed, ItemCompleted]).map(unreadable)
 _broken_aliases = st.just(unreadable(AliasSet))
 _broken_keys = st.sampled_from([KeySet, KeyDeleted]).map(unreadable)
+_broken_plans = st.sampled_from([PlanSaved, PlanCleared]).map(unreadable)
 _broken_pairings = st.sampled_from([PairingRequested, PairingApproved]).map(unreadable)
 _broken_grants = st.sampled_from([PermissionGranted, PermissionRevoked]).map(unreadable)
 
@@ -192,6 +223,7 @@ item_histories = st.lists(item_events.map(encoded) | _broken_items, max_size=8)
 key_histories = st.lists(key_events.map(encoded) | _broken_keys, max_size=6)
 pairing_histories = st.lists(pairing_events.map(encoded) | _broken_pairings, max_size=6)
 grant_histories = st.lists(grant_events.map(encoded) | _broken_grants, max_size=6)
+plan_histories = st.lists(plan_events.map(encoded) | _broken_plans, max_size=6)
 
 # Of any stream kind but `session`.
 other_histories = st.one_of(
@@ -200,4 +232,5 @@ other_histories = st.one_of(
     alias_histories,
     pairing_histories,
     grant_histories,
+    plan_histories,
 )

@@ -55,6 +55,7 @@ def test_the_commands_are_those_of_the_design():
         *(f"keyvalue {name}" for name in ("ls", "get", "set", "delete")),
         *(f"access {name}" for name in ("pairings", "approve", "remove", "pairing")),
         *(f"access {name}" for name in ("permissions", "grant", "revoke", "permission")),
+        *(f"plan {name}" for name in ("todos", "ls", "show")),
         *(f"schema {name}" for name in ("migrate", "print", "verify")),
     }
 

@@ -74,6 +74,7 @@ def test_the_name_of_an_event_is_its_class_in_snake_case() -> None:
         "item_enqueued", "item_claimed", "item_completed", "item_cancelled", "todos_replaced",
         "key_set", "key_deleted", "pairing_requested", "pairing_approved", "pairing_removed",
         "permission_granted", "permission_revoked",
+        "plan_saved", "plan_approved", "plan_started", "plan_completed", "plan_failed", "plan_cleared",
     }  # fmt: skip
 
 
