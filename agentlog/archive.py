@@ -6,15 +6,16 @@ Questions are answered from this host's copy of the log: Parquet files and what 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Generator, Iterator
-from contextlib import suppress
-from importlib import import_module
-from typing import Any, NamedTuple
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from typing import Any
 
+from agentlog.answer import Answer
 from agentlog.errors import NotFound
+from agentlog.pages import CONTEXT_LINES_MAX, PAGE_BYTES, Found, excerpts, page, whole
 from agentlog.scope import Naming, Scope
 from agentlog.session_changes import present
-from eventlog.errors import AgentlogError, BadInput
+from eventlog.errors import BadInput
 from eventlog.events import SESSION, ArchiveEvent, GenerationStarted
 from projections import archive as parquet
 from projections.conversation import Conversation
@@ -22,82 +23,6 @@ from projections.generations import Generation
 from projections.session import Session
 
 GENERATION_MAX = 2**31 - 1
-
-
-class Found(NamedTuple):
-    """What a question found, read whole."""
-
-    columns: tuple[str, ...]
-    types: tuple[str, ...]
-    rows: list[tuple[Any, ...]]
-
-
-class Answer:
-    """The answer to a question. Asked when it is awaited (in a thread), or else when first looked at.
-
-        rows = (await store.archive.sql("…")).rows     # others go on meanwhile
-        frame = store.archive.sql("…").df()            # quick to write; blocks
-
-    Awaited, it holds everything any host appended before; otherwise what this host's segments have.
-    Errors of the question come then as well.
-    """
-
-    def __init__(self, ask: Callable[[], Found], catch_up: Callable[[], Awaitable[object]]) -> None:
-        self._ask = ask
-        self._catch_up = catch_up
-        self._found: Found | None = None
-
-    def __await__(self) -> Generator[Any, None, Answer]:
-        if self._found is None:
-            self._found = yield from self._fresh().__await__()
-        return self
-
-    async def _fresh(self) -> Found:
-        # What other hosts appended counts as well. Without Postgres, or with a full disk, the
-        # answer is what this host has: better than none.
-        with suppress(AgentlogError, OSError):
-            await self._catch_up()
-        return await asyncio.to_thread(self._ask)
-
-    def __iter__(self) -> Iterator[tuple[Any, ...]]:
-        return iter(self.rows)
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        """Names."""
-        return self._look().columns
-
-    @property
-    def types(self) -> tuple[str, ...]:
-        """DuckDB's types, as text."""
-        return self._look().types
-
-    @property
-    def rows(self) -> list[tuple[Any, ...]]:
-        """Tuples. Times have a time zone, decimals are Decimal."""
-        return self._look().rows
-
-    def dicts(self) -> list[dict[str, Any]]:
-        """The rows by column name."""
-        return [dict(zip(self.columns, row, strict=True)) for row in self.rows]
-
-    def df(self) -> Any:
-        """The rows as a pandas DataFrame; needs pandas."""
-        try:
-            pandas: Any = import_module("pandas")
-        except ImportError as error:
-            raise BadInput(
-                "df() needs pandas, which is not installed", hint="pip install pandas, or use .rows"
-            ) from error
-        return pandas.DataFrame(self.rows, columns=list(self.columns))
-
-    def _look(self) -> Found:
-        if self._found is None:
-            self._found = self._ask()
-        return self._found
 
 
 def decide_new_generation(
@@ -115,6 +40,9 @@ def decide_new_generation(
 
 class Questions:
     """Questions about the sessions that may be named, answered from the local copy of the log.
+
+    Messages come in pages: at most so many, and at most `bytes_max` bytes of text. What was left out an
+    answer says by its `more`.
 
     Args:
         reach: returns the position up to which there is something to answer from; may block.
@@ -134,7 +62,7 @@ class Questions:
         self._catch_up = catch_up
 
     def sql(self, query: str, *, timeout_s: float | None = None, tenant: str | None = None) -> Answer:
-        """Run one SELECT over `events`, `messages`, `sessions` and `usage`, read-only.
+        """Run one SELECT over the views (docs/reference/archive.md), read-only.
 
         Args:
             timeout_s: stop it after so many seconds.
@@ -142,7 +70,7 @@ class Questions:
         Raises:
             BadInput: it is no such SELECT, or DuckDB refuses it.
         """
-        return self._question(lambda it: it.sql(query), self._seen(tenant), timeout_s)
+        return self._question(lambda it: whole(it.sql(query)), self._seen(tenant), timeout_s)
 
     def query(
         self, name: str, /, *, timeout_s: float | None = None, tenant: str | None = None, **parameters: Any
@@ -158,7 +86,7 @@ class Questions:
             BadInput: there is no such query, or a parameter is unknown, missing or cannot be read.
         """
         parquet.find_query(name).values(parameters)
-        return self._question(lambda it: it.query(name, parameters), self._seen(tenant), timeout_s)
+        return self._question(lambda it: whole(it.query(name, parameters)), self._seen(tenant), timeout_s)
 
     def queries(self) -> list[parquet.NamedQuery]:
         """Every named query: what it answers, its parameters, its columns with their units."""
@@ -167,36 +95,147 @@ class Questions:
     def stat(self, key: str, *, tenant: str | None = None) -> Answer:
         """Count messages, places, times and bytes of text per generation of a session. Raises NotFound."""
         owner = self._naming.owner(tenant)
-        return self._question(lambda it: it.stat(key, owner), owner, known=key)
+        return self._question(lambda it: whole(it.stat(key, owner)), owner, known=key)
 
-    def head(self, key: str, count: int = 10, *, tenant: str | None = None) -> Answer:
-        """A session's first messages, over all generations. Raises NotFound."""
+    def head(
+        self,
+        key: str,
+        count: int = 10,
+        *,
+        after: int = 0,
+        bytes_max: int = PAGE_BYTES,
+        tenant: str | None = None,
+    ) -> Answer:
+        """A session's first messages, over all generations, of positions above `after`. Raises NotFound."""
         owner = self._naming.owner(tenant)
-        return self._question(lambda it: it.head(key, count, owner), owner, known=key)
+        known = None if after else key
+        return self._question(
+            lambda it: page(it.head(key, count + 1, owner, after), count, bytes_max), owner, known=known
+        )
 
-    def tail(self, key: str, count: int = 10, *, tenant: str | None = None) -> Answer:
-        """A session's last messages, over all generations, oldest first. Raises NotFound."""
+    def tail(
+        self,
+        key: str,
+        count: int = 10,
+        *,
+        before: int | None = None,
+        bytes_max: int = PAGE_BYTES,
+        tenant: str | None = None,
+    ) -> Answer:
+        """A session's last messages, over all generations, oldest first, of positions below `before`.
+
+        Raises NotFound.
+        """
         owner = self._naming.owner(tenant)
-        return self._question(lambda it: it.tail(key, count, owner), owner, known=key)
+        known = key if before is None else None
+        return self._question(
+            lambda it: page(it.tail(key, count + 1, owner, before), count, bytes_max, last=True),
+            owner,
+            known=known,
+        )
 
     def seq(
-        self, key: str, first: int, last: int | None = None, *, generation: int = 0, tenant: str | None = None
+        self,
+        key: str,
+        first: int,
+        last: int | None = None,
+        *,
+        generation: int = 0,
+        bytes_max: int = PAGE_BYTES,
+        tenant: str | None = None,
     ) -> Answer:
         """Messages `first` to `last` (without it: that one) of a generation; the first is 0."""
         owner = self._naming.owner(tenant)
         end = first if last is None else last
-        if not (0 <= first <= end and 0 <= generation <= GENERATION_MAX):
+        if not (0 <= first <= end <= GENERATION_MAX and 0 <= generation <= GENERATION_MAX):
             raise BadInput(
                 f"messages {first} to {end} of generation {generation} cannot be", hint="count from 0"
             )
-        return self._question(lambda it: it.seq(key, generation, first, end, owner), owner)
+        return self._question(
+            lambda it: page(it.seq(key, generation, first, end, owner), end - first + 1, bytes_max), owner
+        )
+
+    def timeline(
+        self,
+        key: str,
+        count: int = 100,
+        *,
+        after: int = 0,
+        bytes_max: int = PAGE_BYTES,
+        tenant: str | None = None,
+    ) -> Answer:
+        """What happened in a session, in order: messages in short, and whatever changed it.
+
+        `gap_s` is the time since what stands before. Raises NotFound.
+        """
+        owner = self._naming.owner(tenant)
+        known = None if after else key
+        return self._question(
+            lambda it: page(it.timeline(key, count + 1, owner, after), count, bytes_max), owner, known=known
+        )
 
     def grep(
-        self, pattern: str, key: str | None = None, *, limit: int = 100, tenant: str | None = None
+        self,
+        pattern: str,
+        *keys: str,
+        limit: int = 100,
+        plain: bool = False,
+        ignore_case: bool = False,
+        context: int | None = None,
+        role: str | None = None,
+        tool: str | None = None,
+        generation: int | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        after: int = 0,
+        bytes_max: int = PAGE_BYTES,
+        tenant: str | None = None,
     ) -> Answer:
-        """Messages in which a regular expression (RE2) is found, in one session or in all."""
+        """Messages in which a regular expression (RE2) is found, in some sessions or in all, oldest first.
+
+        Args:
+            keys: look in these sessions alone.
+            plain: take the pattern for itself and not for an expression.
+            context: show the line of the first place, and so many before and after it (at most 20);
+                without it some 80 characters before and 160 after.
+            role, tool, generation: of these alone. A message that calls several tools is of each.
+            since, until: said from `since` on, before `until`, by the message's own time or else the log's.
+            after: of positions above this.
+        Raises BadInput.
+        """
         owner = self._naming.owner(tenant)
-        return self._question(lambda it: it.grep(pattern, owner, key, limit), owner)
+        if context is not None and not 0 <= context <= CONTEXT_LINES_MAX:
+            raise BadInput(f"context is {context} lines and must be from 0 to {CONTEXT_LINES_MAX}")
+        filters = parquet.Filters(keys, role, tool, generation, since, until, after)
+
+        def look(it: parquet.Connection) -> Found:
+            found = it.grep(
+                pattern, owner, filters, limit + 1, plain=plain, ignore_case=ignore_case,
+                around=240 if context is None else 400 * (context + 1),
+            )  # fmt: skip
+            return page(excerpts(found, context), limit, bytes_max)
+
+        return self._question(look, owner)
+
+    def search(
+        self,
+        words: str,
+        *keys: str,
+        limit: int = 20,
+        skip: int = 0,
+        role: str | None = None,
+        tool: str | None = None,
+        generation: int | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        tenant: str | None = None,
+    ) -> Answer:
+        """Messages that hold any of the words, whatever their case: those with most of them first, then
+        the newest. `skip` so many that were shown before; the rest as for `grep`.
+        """
+        owner = self._naming.owner(tenant)
+        filters = parquet.Filters(keys, role, tool, generation, since, until)
+        return self._question(lambda it: whole(it.search(words, owner, filters, limit, skip)), owner)
 
     def _seen(self, tenant: str | None) -> str | None:
         """Whose data a question over all of it is answered from; None for everybody's."""
@@ -204,7 +243,7 @@ class Questions:
 
     def _question(
         self,
-        ask: Callable[[parquet.Connection], parquet.Result],
+        ask: Callable[[parquet.Connection], Found],
         tenant: str | None,
         timeout_s: float | None = None,
         known: str | None = None,
@@ -212,9 +251,8 @@ class Questions:
         """Return the answer, not asked for yet. `known`: a session that must have a message."""
 
         def find() -> Found:
-            with self._archive.connect(self._reach(), tenant=tenant, timeout_s=timeout_s) as connection:
-                result = ask(connection)
-                found = Found(result.columns, result.types, result.rows())
+            with self._archive.ask(self._reach(), tenant=tenant, timeout_s=timeout_s) as connection:
+                found = ask(connection)
             if known is not None and not found.rows:
                 raise NotFound(
                     f"the archive has no message of session {known!r}", hint="check key and tenant", key=known
@@ -269,3 +307,22 @@ class Archives(Questions):
         """
         head = self._scope.log.segments.durable_position
         return await asyncio.to_thread(self._archive.rebuild, head, progress)
+
+    async def compact(self, progress: Callable[[int, int], None] | None = None) -> int:
+        """Merge small Parquet files into larger ones; return how many ranges there are now fewer.
+
+        `progress` hears (merges done, of how many), in another thread.
+        """
+        return await asyncio.to_thread(self._archive.compact, progress)
+
+    async def check(self) -> list[parquet.Finding]:
+        """Compare every row of the Parquet files with the log, and the files with their manifest.
+
+        Takes about as long as building them; `rebuild` mends what is found.
+        """
+        head = self._scope.log.segments.durable_position
+        return await asyncio.to_thread(lambda: self._archive.check(head, content=True))
+
+    async def status(self) -> parquet.ArchiveStatus:
+        """Say how far Parquet files reach, and what they take."""
+        return await asyncio.to_thread(self._archive.status)

@@ -348,6 +348,7 @@ async def _open(configuration: Configuration, migrate: bool | None, tell: Tell |
             str(log.directory.log_id),
             memory_limit=f"{settings.archive_memory_bytes}B",
         )
+        stack.callback(archive.close)
         store = Store(log, configuration, archive, stack.pop_all())
         if settings.scrub_events_per_s and not configuration.tenant:
             store.start_scrub(settings.scrub_events_per_s)

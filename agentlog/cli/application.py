@@ -14,6 +14,7 @@ from agentlog.cli import (
     about,
     accesses,
     aliases,
+    archive_files,
     archives,
     demonstration,
     examination,
@@ -47,7 +48,18 @@ app = App(
     version_flags=["--version"],
     version=lambda: about.release(),
 )
-for module in (demonstration, importing, sessions, archives, tailing, queues, trust, mending, replays):
+for module in (
+    demonstration,
+    importing,
+    sessions,
+    archives,
+    archive_files,
+    tailing,
+    queues,
+    trust,
+    mending,
+    replays,
+):
     module.register(app)
 for module in (named_queries, aliases, plans, keyvalues, accesses, schemas, examination, about):
     module.register(app)

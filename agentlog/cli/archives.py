@@ -9,10 +9,12 @@ from cyclopts import App, Parameter
 from agentlog.cli.options import NO_OPTIONS, Options
 from agentlog.cli.progress import Progress
 from agentlog.cli.running import FINE, with_store
-from agentlog.cli.show import Output
+from agentlog.cli.show import Output, warn
 
 if TYPE_CHECKING:
-    from agentlog.archive import Answer
+    from datetime import datetime
+
+    from agentlog.answer import Answer
     from agentlog.store import Store
 
 # Of a message row, what a person reads; --json gives every column.
@@ -20,6 +22,7 @@ SHOWN = ("generation", "seq", "role", "tool", "text", "tool_input", "tool_result
 TEXT_CHARACTERS_MAX = 300
 
 Count = Annotated[int, Parameter(name=["--count", "-n"])]
+After = Annotated[int, Parameter(name="--after")]
 
 archive = App(name="archive", help="What was ever said, over all generations: counts, messages, search.")
 
@@ -49,7 +52,7 @@ def stat(session: str, /, *, options: Options = NO_OPTIONS) -> int:
 
 
 @archive.command
-def head(session: str, /, *, count: Count = 10, options: Options = NO_OPTIONS) -> int:
+def head(session: str, /, *, count: Count = 10, after: After = 0, options: Options = NO_OPTIONS) -> int:
     """Print a session's first messages.
 
     Parameters
@@ -58,16 +61,20 @@ def head(session: str, /, *, count: Count = 10, options: Options = NO_OPTIONS) -
         Its key.
     count
         At most so many.
+    after
+        Only of positions above this: the next page.
     """
 
     async def work(store: Store, output: Output, progress: Progress) -> int:
-        return show_messages(await store.archive.head(session, count), output)
+        return show_messages(await store.archive.head(session, count, after=after), output)
 
     return with_store(options, work)
 
 
 @archive.command
-def tail(session: str, /, *, count: Count = 10, options: Options = NO_OPTIONS) -> int:
+def tail(
+    session: str, /, *, count: Count = 10, before: int | None = None, options: Options = NO_OPTIONS
+) -> int:
     """Print a session's last messages, oldest first.
 
     Parameters
@@ -76,10 +83,12 @@ def tail(session: str, /, *, count: Count = 10, options: Options = NO_OPTIONS) -
         Its key.
     count
         At most so many.
+    before
+        Only of positions below this: the page before.
     """
 
     async def work(store: Store, output: Output, progress: Progress) -> int:
-        return show_messages(await store.archive.tail(session, count), output)
+        return show_messages(await store.archive.tail(session, count, before=before), output, "--before")
 
     return with_store(options, work)
 
@@ -115,12 +124,48 @@ def seq(
 
 
 @archive.command
+def timeline(
+    session: str,
+    /,
+    *,
+    count: Count = 100,
+    after: After = 0,
+    options: Options = NO_OPTIONS,
+) -> int:
+    """Print what happened in a session, in order: messages in short, and whatever changed it.
+
+    Parameters
+    ----------
+    session
+        Its key.
+    count
+        At most so many.
+    after
+        Only of positions above this: the next page.
+    """
+
+    async def work(store: Store, output: Output, progress: Progress) -> int:
+        return show_page(await store.archive.timeline(session, count, after=after), output)
+
+    return with_store(options, work)
+
+
+@archive.command
 def grep(
     pattern: str,
-    session: str | None = None,
+    sessions: tuple[str, ...] = (),
     /,
     *,
     limit: Annotated[int, Parameter(name=["--limit", "-n"])] = 100,
+    plain: Annotated[bool, Parameter(negative="")] = False,
+    ignore_case: Annotated[bool, Parameter(name=["--ignore-case", "-i"], negative="")] = False,
+    context: Annotated[int | None, Parameter(name=["--context", "-C"])] = None,
+    role: str | None = None,
+    tool: str | None = None,
+    generation: Annotated[int | None, Parameter(name=["--generation", "-g"])] = None,
+    since: str | None = None,
+    until: str | None = None,
+    after: After = 0,
     options: Options = NO_OPTIONS,
 ) -> int:
     """Search messages with a regular expression, the oldest first.
@@ -128,47 +173,88 @@ def grep(
     Parameters
     ----------
     pattern
-        A regular expression (RE2). `(?i)` in front of it ignores case.
-    session
-        In that session alone; without it in all.
+        A regular expression (RE2).
+    sessions
+        In these sessions alone; without any in all.
     limit
         At most so many.
+    plain
+        Take the pattern for itself, not for an expression.
+    ignore_case
+        Upper and lower case are the same.
+    context
+        Show whole lines: the first one found, and so many before and after it.
+    role
+        Messages of this role alone.
+    tool
+        Messages that call this tool alone.
+    generation
+        Messages of this generation alone.
+    since
+        Said at this time or later, e.g. 2026-11-22T07:44:36Z.
+    until
+        Said before this time.
+    after
+        Only of positions above this: the next page.
     """
 
     async def work(store: Store, output: Output, progress: Progress) -> int:
-        table = await store.archive.grep(pattern, session, limit=limit)
-        output.table(table.columns, table.rows)
-        return FINE
+        found = await store.archive.grep(
+            pattern, *sessions, limit=limit, plain=plain, ignore_case=ignore_case, context=context, role=role,
+            tool=tool, generation=generation, since=moment(since), until=moment(until), after=after,
+        )  # fmt: skip
+        return show_page(found, output)
 
     return with_store(options, work)
 
 
 @archive.command
-def build(*, options: Options = NO_OPTIONS) -> int:
-    """Write Parquet files for everything so far. Answers are the same without; quicker with."""
+def search(
+    words: str,
+    sessions: tuple[str, ...] = (),
+    /,
+    *,
+    limit: Annotated[int, Parameter(name=["--limit", "-n"])] = 20,
+    skip: int = 0,
+    role: str | None = None,
+    tool: str | None = None,
+    generation: Annotated[int | None, Parameter(name=["--generation", "-g"])] = None,
+    since: str | None = None,
+    until: str | None = None,
+    options: Options = NO_OPTIONS,
+) -> int:
+    """Find messages that hold any of some words: those with most of them first, then the newest.
+
+    Parameters
+    ----------
+    words
+        One argument, separated by spaces; upper and lower case are the same.
+    sessions
+        In these sessions alone; without any in all.
+    limit
+        At most so many.
+    skip
+        Leave out so many that were shown before: the next page.
+    role
+        Messages of this role alone.
+    tool
+        Messages that call this tool alone.
+    generation
+        Messages of this generation alone.
+    since
+        Said at this time or later, e.g. 2026-11-22T07:44:36Z.
+    until
+        Said before this time.
+    """
 
     async def work(store: Store, output: Output, progress: Progress) -> int:
-        def tell(position: int, until: int) -> None:
-            progress.step("archiving", position, until)
+        found = await store.archive.search(
+            words, *sessions, limit=limit, skip=skip, role=role, tool=tool, generation=generation,
+            since=moment(since), until=moment(until),
+        )  # fmt: skip
+        return show_page(found, output)
 
-        output.record({"archive_position": await store.archive.build(tell)})
-        return FINE
-
-    return with_store(options, work, whole=True)
-
-
-@archive.command
-def rebuild(*, options: Options = NO_OPTIONS) -> int:
-    """Make Parquet files again from the log where they are not what it says; `verify` names them."""
-
-    async def work(store: Store, output: Output, progress: Progress) -> int:
-        def tell(position: int, until: int) -> None:
-            progress.step("archiving", position, until)
-
-        output.record({"ranges_made_again": await store.archive.rebuild(tell)})
-        return FINE
-
-    return with_store(options, work, whole=True)
+    return with_store(options, work)
 
 
 def sql(
@@ -178,7 +264,7 @@ def sql(
     timeout: Annotated[float | None, Parameter(name="--timeout-s")] = None,
     options: Options = NO_OPTIONS,
 ) -> int:
-    """Run one SELECT in DuckDB over the views events, messages, sessions and usage. Read-only.
+    """Run one SELECT in DuckDB over the views of the archive. Read-only.
 
     Parameters
     ----------
@@ -196,11 +282,34 @@ def sql(
     return with_store(options, work)
 
 
-def show_messages(answer: Answer, output: Output) -> int:
-    """Show messages: what was said, shortened, for people; every column for programs."""
+def show_page(answer: Answer, output: Output) -> int:
+    """Show a page as a table, and where the next one begins."""
+    output.table(answer.columns, answer.rows)
+    return _show_more(answer, "--after")
+
+
+def _show_more(answer: Answer, option: str) -> int:
+    """Say on stderr that there is more: stdout is the answer alone."""
+    if answer.more is not None:
+        warn(f"there is more: {option} {answer.more}")
+    return FINE
+
+
+def moment(text: str | None) -> datetime | None:
+    """Return the time of an option, or None. Raises BadInput."""
+    from eventlog.envelope import parse_time
+
+    return None if text is None else parse_time(text)
+
+
+def show_messages(answer: Answer, output: Output, option: str = "--after") -> int:
+    """Show messages: what was said, shortened, for people; every column for programs.
+
+    `option` is the one that names the next page.
+    """
     if not output.people:
         output.table(answer.columns if output.json else SHOWN, _chosen(answer, output))
-        return FINE
+        return _show_more(answer, option)
     rows = []
     for row in answer.dicts():
         said = [row["text"], row["tool_input"], row["tool_result"]]
@@ -208,7 +317,7 @@ def show_messages(answer: Answer, output: Output) -> int:
             (row["generation"], row["seq"], row["role"], row["tool"], _short("\n".join(filter(None, said))))
         )
     output.table(("generation", "seq", "role", "tool", "said"), rows)
-    return FINE
+    return _show_more(answer, option)
 
 
 def _chosen(answer: Answer, output: Output) -> list[tuple[Any, ...]]:

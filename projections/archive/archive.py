@@ -1,10 +1,4 @@
-"""The archive of a log: Parquet files per range of positions, a manifest, and connections that read them.
-
-    <directory>/manifest.json                    what belongs to the archive; replaced atomically
-    <directory>/<table>-<first>-<last>-<sha>.parquet
-    <directory>/building/                        files in the making; rubbish after a crash
-    <directory>/spill/                           temporary files of connections
-    <directory>/build.lock, read.lock            one builder; files go only while nobody reads
+"""The archive of a log: build it, ask it, check it, mend it. What its directory holds: `directory.py`.
 
 It makes no rows (`rows.py`) and decides nothing about the log: everything here can be made again
 from it. Blocking: callers in an event loop use a thread.
@@ -12,31 +6,55 @@ from it. Blocking: callers in an event loop use a thread.
 
 from __future__ import annotations
 
-import os
-import shutil
-import tempfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from threading import TIMEOUT_MAX
+from threading import TIMEOUT_MAX, Lock
 
 import duckdb
+import msgspec
 
-from eventlog.envelope import MAX_TENANT_BYTES, Event, check_text
+from eventlog.envelope import MAX_TENANT_BYTES, check_text
 from eventlog.errors import AgentlogError, BadInput, Damaged
-from eventlog.io import Io, SystemIo, sync_directory, write_all
-from projections.archive import duck, manifest, staging
-from projections.archive.check import Finding, file_sha256, findings_of_files, findings_of_log
-from projections.archive.columns import EVENTS, TABLES
+from eventlog.io import Io, SystemIo
+from projections.archive import manifest
+from projections.archive.building import Builder, Read
+from projections.archive.check import Finding, findings_of_files, findings_of_log
 from projections.archive.connection import Connection
+from projections.archive.directory import ArchiveDirectory
 from projections.archive.manifest import MANIFEST_NAME, ArchiveFile, Manifest, damaged
-from projections.archive.staging import Staging
+from projections.archive.prices import BUNDLED, PRICES_NAME
+from projections.archive.warm import Warm
 
-Read = Callable[[int, int | None], Iterable[Sequence[Event]]]
 Progress = Callable[[int, int], None]
 
 RANGE_EVENTS = 131_072
-RANGE_BYTES = 256 * 1024 * 1024
+RANGE_BYTES = 192 * 1024 * 1024
+# Merged ranges: large enough that a session is looked for in few files, small enough to sort in 512 MB.
+MERGED_EVENTS = 1_048_576
+MERGED_BYTES = 2 * 1024 * 1024 * 1024
+_WARM_MAX = 2  # instances kept open, each with memory of its own
+
+
+# Names of the files, tenant, state of the price table.
+_Key = tuple[tuple[str, ...], str | None, tuple[int, int, int] | None]
+
+
+class ArchiveStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """How far Parquet files reach and what they take.
+
+    `small_ranges` counts ranges that `compact` would merge; `source_bytes` the payload bytes that the
+    files stand for.
+    """
+
+    archive_position: int
+    ranges: int
+    small_ranges: int
+    files: int
+    size_bytes: int
+    source_bytes: int
+    events: int
+    messages: int
 
 
 class Archive:
@@ -49,7 +67,10 @@ class Archive:
         log_id: an archive of another log is refused.
         range_events, range_bytes: a range of positions is closed at this many events or payload
             bytes; a last range under half of both is made again with what follows it.
+        merged_events, merged_bytes: the same of the ranges that `compact` makes.
         memory_limit, threads: of DuckDB, for each connection.
+        prices: a price table instead of the bundled one (see prices.py); while there is no such file,
+            the bundled one counts. Default: `prices.csv` beside `directory`.
     """
 
     def __init__(
@@ -61,30 +82,47 @@ class Archive:
         io: Io | None = None,
         range_events: int = RANGE_EVENTS,
         range_bytes: int = RANGE_BYTES,
+        merged_events: int = MERGED_EVENTS,
+        merged_bytes: int = MERGED_BYTES,
         memory_limit: str = "512MB",
         threads: int = 2,
+        prices: Path | None = None,
     ) -> None:
         self.directory = Path(directory).absolute()
         self._read = read
         self._log_id = log_id
-        self._io: Io = io or SystemIo()
         self._range_events = range_events
         self._range_bytes = range_bytes
+        self._merged_events = merged_events
+        self._merged_bytes = merged_bytes
         self._memory_limit = memory_limit
         self._threads = threads
-        for name in ("", "building", "spill"):
-            (self.directory / name).mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._prices = prices or self.directory.parent / PRICES_NAME
+        self._files = ArchiveDirectory(self.directory, log_id, io or SystemIo())
+        self._warm: dict[_Key, Warm] = {}
+        self._warming = Lock()
 
     def manifest(self) -> Manifest:
         """Return the table of contents; an empty one if nothing was archived yet.
 
         Raises Damaged or FormatTooNew, see manifest.decode.
         """
-        try:
-            text = (self.directory / MANIFEST_NAME).read_bytes()
-        except FileNotFoundError:
-            return manifest.make(self._log_id, [])
-        return manifest.decode(text, self._log_id)
+        return self._files.manifest()
+
+    def status(self) -> ArchiveStatus:
+        """Say how far the files reach and what they take. Reads the manifest alone."""
+        current = self.manifest()
+        ranges = current.ranges()
+        return ArchiveStatus(
+            archive_position=current.archive_position,
+            ranges=len(ranges),
+            small_ranges=sum(len(run) for run in self._runs(current)),
+            files=len(current.files),
+            size_bytes=sum(file.size_bytes for file in current.files),
+            source_bytes=sum(file.source_bytes for file in ranges),
+            events=current.events,
+            messages=current.messages,
+        )
 
     def build(self, until: int, progress: Progress | None = None) -> int:
         """Archive everything up to position `until`, and return the archive's last position.
@@ -97,25 +135,47 @@ class Archive:
                 written; nothing of that range was added.
             AgentlogError: the disk refused (full, read-only); nothing of that range was added.
         """
-        with self._locked("build.lock"):
+        with self._files.build_locked():
             current = self.manifest()
-            self._clear_building()
+            self._files.clear_building()
             if until > current.archive_position:
                 current = self._without_small_end(current)
-            while current.archive_position < until:
-                try:
-                    files = self._write_range(current, current.archive_position, until, cut=True)
-                except duckdb.Error as error:
-                    raise AgentlogError(
-                        f"the archive's files cannot be written: {error}",
-                        hint="nothing of this range was added; free disk space and build again",
-                    ) from error
-                current = current.with_range(files)
-                self._replace_manifest(current)
-                if progress is not None:
-                    progress(current.archive_position, until)
-            self._sweep(current)
+                with self._builder(current) as builder:
+                    while current.archive_position < until:
+                        files = builder.write(
+                            current.archive_position,
+                            until,
+                            range_events=self._range_events,
+                            range_bytes=self._range_bytes,
+                        )
+                        current = current.with_range(files)
+                        self._files.replace_manifest(current)
+                        if progress is not None:
+                            progress(current.archive_position, until)
+            self._files.sweep(current)
             return current.archive_position
+
+    def compact(self, progress: Progress | None = None) -> int:
+        """Merge small ranges that follow each other, and return how many ranges there are now fewer.
+
+        Answers are the same before, during and after. `progress` hears (ranges merged, of how many).
+
+        Raises as `build`.
+        """
+        with self._files.build_locked():
+            current = self.manifest()
+            self._files.clear_building()
+            runs, merged = self._runs(current), 0
+            for number, run in enumerate(runs, 1):
+                with self._builder(current) as builder:
+                    files = builder.merge([current.files_of(file.first_position) for file in run])
+                current = current.with_range(files)
+                self._files.replace_manifest(current)
+                merged += len(run) - 1
+                if progress is not None:
+                    progress(number, len(runs))
+            self._files.sweep(current)
+            return merged
 
     def connect(self, head: int, *, tenant: str | None = None, timeout_s: float | None = None) -> Connection:
         """Open a read-only session that sees everything up to position `head`, archived or not.
@@ -125,227 +185,206 @@ class Archive:
             tenant: show only this tenant; None shows all.
             timeout_s: stop a query after this many seconds; None lets it run.
         Raises:
-            BadInput: a time limit of no time, or of more than a timer can count.
+            BadInput: a time limit of no time, or of more than a timer can count; the price table is none.
             Damaged: an archive file is missing or has another size, or the log ends before `head`.
         """
+        return self._connected(head, tenant, timeout_s, keep=False)
+
+    @contextmanager
+    def ask(
+        self, head: int, *, tenant: str | None = None, timeout_s: float | None = None
+    ) -> Iterator[Connection]:
+        """Give a session as `connect` does, quickly: what was opened for an earlier question is used again.
+
+        It may see more than `head`, when somebody else asks at the same time. Results are to be read
+        inside of the `with`.
+        """
+        with self._connected(head, tenant, timeout_s, keep=True) as connection:
+            yield connection
+
+    def close(self) -> None:
+        """Let go of what was kept for further questions. They may still be asked."""
+        with self._warming:
+            kept, self._warm = self._warm, {}
+        for warm in kept.values():
+            warm.close()
+
+    def _connected(self, head: int, tenant: str | None, timeout_s: float | None, *, keep: bool) -> Connection:
         if timeout_s is not None and not 0 < timeout_s <= TIMEOUT_MAX:
             raise BadInput(f"a time limit of {timeout_s} seconds must be above 0 and below {TIMEOUT_MAX:.0f}")
         if tenant is not None:
             check_text(tenant, "tenant", MAX_TENANT_BYTES)
-        lock = self._lock("read.lock", exclusive=False)
-        spill = Path(tempfile.mkdtemp(dir=self.directory / "spill"))
+        lock = self._files.lock_for_reading()
 
         def release() -> None:
-            shutil.rmtree(spill, ignore_errors=True)
-            self._unlock(lock)
+            if not keep:
+                warm.close()
+            self._files.unlock(lock)
 
         try:
             current = self.manifest()
             found = next(findings_of_files(self.directory, current, digests=False), None)
             if found is not None:
                 raise damaged(found.message, found.file, found.first_position, found.last_position)
-            position = max(head, current.archive_position)
-            connection = duck.open_duckdb(spill, memory_limit=self._memory_limit, threads=self._threads)
+            warm = self._kept(current, tenant) if keep else self._opened(current, tenant)
             try:
-                duck.create_archived(connection, self.directory, current)
-                staging.create_tail(connection)
-                if position > current.archive_position:
-                    with Staging(spill, staging.cursor_lookup(connection)) as staged:
-                        for batch in staging.batches(self._blocks(current.archive_position, position)):
-                            staged.add(batch)
-                        staged.fill_tail(connection)
-                duck.create_views(connection, tenant)
-                duck.lock_down(connection, [self.directory / file.name for file in current.files])
+                warm.advance(self._read, head)
+                position, cursor = warm.position, warm.cursor()
             except BaseException:
-                connection.close()
+                if not keep:
+                    warm.close()
                 raise
         except BaseException:
-            release()
+            self._files.unlock(lock)
             raise
-        return Connection(connection, position=position, tenant=tenant, timeout_s=timeout_s, release=release)
+        return Connection(cursor, position=position, tenant=tenant, timeout_s=timeout_s, release=release)
 
-    def check(self, events_head: int) -> list[Finding]:
+    def _kept(self, current: Manifest, tenant: str | None) -> Warm:
+        """Return the instance of an earlier question, if it still fits, or a new one to be kept."""
+        key = (tuple(file.name for file in current.files), tenant, _stamp(self._prices))
+        with self._warming:
+            warm = self._warm.pop(key, None)
+            if warm is None or not warm.usable:
+                # Those of another manifest or price table fit no question any more. Who still asks
+                # one holds a cursor, and so DuckDB itself, until that is closed.
+                self._warm = {known: kept for known, kept in self._warm.items() if known[::2] == key[::2]}
+                while len(self._warm) >= _WARM_MAX:
+                    self._warm.pop(next(iter(self._warm)))
+                warm = self._opened(current, tenant)
+            self._warm[key] = warm  # last: the one that was used last is thrown away last
+            return warm
+
+    def _opened(self, current: Manifest, tenant: str | None) -> Warm:
+        return Warm(
+            self._files, current, tenant, self._prices if self._prices.exists() else BUNDLED,
+            memory_limit=self._memory_limit, threads=self._threads,
+        )  # fmt: skip
+
+    def check(self, events_head: int, *, content: bool = False) -> list[Finding]:
         """Compare the archive with the log, and its files with the manifest.
 
         Reads every file and the whole log up to the archive's last position.
 
         Args:
             events_head: the log's last position.
+            content: make every row again from the log and compare: takes about as long as a build.
         Returns:
             What is wrong, each with the file and positions concerned; empty if all is well.
         """
+        if not content:
+            return self._check(events_head, content=False)
+        with self._files.build_locked():
+            return self._check(events_head, content=True)
+
+    def _check(self, head: int, *, content: bool) -> list[Finding]:
         try:
             current = self.manifest()
         except Damaged as error:
-            return [Finding("manifest", MANIFEST_NAME, 1, events_head, str(error))]
+            return [Finding("manifest", MANIFEST_NAME, 1, head, str(error))]
         findings = list(findings_of_files(self.directory, current, digests=True))
-        findings += findings_of_log(current, self._read, events_head)
+        findings += findings_of_log(current, self._read, head)
+        if content and not any(finding.code == "ahead" for finding in findings):
+            findings += self._findings_of_content(current, {f.first_position for f in findings})
         return findings
 
+    def _findings_of_content(self, current: Manifest, known: set[int]) -> Iterator[Finding]:
+        """Compare the rows of each range with those the log gives.
+
+        Only up to the first range that is `known` to be wrong: from its files it is read where the
+        sessions of later ranges stand.
+        """
+        for range in current.ranges():
+            if range.first_position in known:
+                return
+            for file in self._differing(current, range):
+                first, last = file.first_position, file.last_position
+                yield Finding(
+                    "content", file.name, first, last,
+                    f"archive file {file.name} (positions {first} to {last}) holds other rows than"
+                    " the log gives",
+                )  # fmt: skip
+
+    def _differing(self, current: Manifest, range: ArchiveFile) -> list[ArchiveFile]:
+        with self._builder(current.before(range.first_position)) as builder:
+            return builder.content_differs(current.files_of(range.first_position))
+
     def rebuild(self, head: int, progress: Progress | None = None) -> int:
-        """Make again from the log whatever `check` finds wrong, and return how many ranges were.
+        """Make again from the log whatever is wrong, rows included; return how many ranges were.
 
         An archive that is of another log, ahead of this one or without a readable manifest is made
         again as a whole, up to `head`.
         """
-        with self._locked("build.lock"):
-            self._clear_building()
-            findings = self.check(head)
+        with self._files.build_locked():
+            self._files.clear_building()
+            findings = self._check(head, content=False)
             whole = any(finding.code in ("manifest", "ahead") for finding in findings)
             current = manifest.make(self._log_id, []) if whole else self.manifest()
             if whole:
-                self._replace_manifest(current)
+                self._files.replace_manifest(current)
             else:
                 damaged_firsts = {f.first_position for f in findings if f.code != "extra"}
                 count = 0
                 # In order: a range's cursors are read from the files before it.
                 for events_file in current.ranges():
                     first, last = events_file.first_position, events_file.last_position
-                    if first in damaged_firsts:
-                        files = self._write_range(current.before(first), first - 1, last, cut=False)
+                    if first in damaged_firsts or self._differing(current, events_file):
+                        with self._builder(current.before(first)) as builder:
+                            files = builder.write(first - 1, last)
                         current = current.with_range(files)
-                        self._replace_manifest(current)
+                        self._files.replace_manifest(current)
                         count += 1
-                self._sweep(current)
+                self._files.sweep(current)
                 return count
         self.build(head, progress)
         return len(self.manifest().ranges())
-
-    def _blocks(self, after: int, until: int) -> Iterator[list[Event]]:
-        """Events `after` < position <= `until`, every one of them, or Damaged."""
-        position = after
-        for block in self._read(after, until):
-            events = [event for event in block if position < event.position <= until]
-            for event in events:
-                position += 1
-                if event.position != position:
-                    raise Damaged(
-                        f"the log gives position {event.position} after {position - 1}",
-                        hint="run `agentlog verify`",
-                        first_position=position,
-                        last_position=event.position - 1,
-                        where="log",
-                    )
-            yield events
-            if position >= until:
-                return
-        if position < until:
-            raise Damaged(
-                f"the log ends at position {position}, {until} was expected",
-                hint="run `agentlog verify`",
-                first_position=position + 1,
-                last_position=until,
-                where="log",
-            )
 
     def _without_small_end(self, current: Manifest) -> Manifest:
         """Without the last range if it is small: it is made again with what follows, so that many
         small builds do not leave many small files. Its files serve until then."""
         last = current.ranges()[-1:]
-        if last and last[0].rows * 2 < self._range_events and last[0].source_bytes * 2 < self._range_bytes:
+        if last and _small(last[0], self._range_events, self._range_bytes):
             return current.before(last[0].first_position)
         return current
 
-    def _write_range(self, before: Manifest, after: int, until: int, *, cut: bool) -> list[ArchiveFile]:
-        """Write and verify the files of one range that follows `before`; `cut` closes it when full."""
-        building = self.directory / "building"
-        connection = duck.open_duckdb(building, memory_limit=self._memory_limit, threads=self._threads)
-        batch_events = min(staging.BATCH_EVENTS, self._range_events)
-        try:
-            duck.create_archived(connection, self.directory, before)
-            with Staging(building, staging.cursor_lookup(connection)) as staged:
-                events = staged.tables[EVENTS]
-                for batch in staging.batches(self._blocks(after, until), batch_events):
-                    staged.add(batch)
-                    if cut and (
-                        events.rows >= self._range_events or staged.source_bytes >= self._range_bytes
-                    ):
-                        break
-                first, last = after + 1, events.last
-                # Invariant: a range is every position from `first` to `last`, once.
-                assert (events.first, events.rows) == (first, last - after)
-                files = []
-                for table in TABLES:
-                    target = building / f"{table}.parquet"
-                    if not staged.write_parquet(connection, table, target):
-                        raise damaged(
-                            f"{table} of positions {first} to {last} does not read as it was written",
-                            str(target), first, last,
-                        )  # fmt: skip
-                    source_bytes = staged.source_bytes if table == EVENTS else 0
-                    rows = staged.tables[table].rows
-                    files.append(self._keep(target, table, first, last, rows, source_bytes))
-        finally:
-            connection.close()
-        sync_directory(self._io, str(self.directory))
-        return files
-
-    def _keep(
-        self, target: Path, table: str, first: int, last: int, rows: int, source_bytes: int
-    ) -> ArchiveFile:
-        """Sync a finished file and give it its name; it belongs to the archive only with the manifest."""
-        target.chmod(0o600)
-        fd = self._io.open(str(target), os.O_RDONLY)
-        try:
-            self._io.fdatasync(fd)
-        finally:
-            self._io.close(fd)
-        sha256 = file_sha256(target)
-        name = manifest.file_name(table, first, last, sha256)
-        size = target.stat().st_size
-        self._io.rename(str(target), str(self.directory / name))
-        return ArchiveFile(
-            table=table, name=name, first_position=first, last_position=last, rows=rows,
-            size_bytes=size, sha256=sha256, source_bytes=source_bytes,
-        )  # fmt: skip
-
-    def _replace_manifest(self, current: Manifest) -> None:
-        target = self.directory / "building" / MANIFEST_NAME
-        fd = self._io.open(str(target), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        try:
-            write_all(self._io, fd, manifest.encode(current), 0)
-            self._io.fdatasync(fd)
-        finally:
-            self._io.close(fd)
-        self._io.rename(str(target), str(self.directory / MANIFEST_NAME))
-        sync_directory(self._io, str(self.directory))
-
-    def _clear_building(self) -> None:
-        for path in (self.directory / "building").iterdir():
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
-
-    def _sweep(self, current: Manifest) -> None:
-        """Remove Parquet files that are not in the manifest, and spill files, unless somebody reads."""
-        try:
-            lock = self._lock("read.lock", exclusive=True, wait=False)
-        except BlockingIOError:
-            return  # a later build sweeps
-        try:
-            kept = {file.name for file in current.files}
-            for path in self.directory.glob("*.parquet"):
-                if path.name not in kept:
-                    self._io.unlink(str(path))
-            for path in (self.directory / "spill").iterdir():
-                shutil.rmtree(path, ignore_errors=True)
-        finally:
-            self._unlock(lock)
+    def _runs(self, current: Manifest) -> list[list[ArchiveFile]]:
+        """Return the ranges to be merged, those that are to become one together."""
+        runs: list[list[ArchiveFile]] = [[]]
+        for file in current.ranges():
+            events = sum(_positions(other) for other in runs[-1]) + _positions(file)
+            size = sum(other.source_bytes for other in runs[-1]) + file.source_bytes
+            if not _small(file, self._merged_events, self._merged_bytes):
+                runs.append([])
+            elif events > self._merged_events or size > self._merged_bytes:
+                runs.append([file])
+            else:
+                runs[-1].append(file)
+        return [run for run in runs if len(run) > 1]
 
     @contextmanager
-    def _locked(self, name: str) -> Iterator[None]:
-        lock = self._lock(name, exclusive=True)
+    def _builder(self, before: Manifest) -> Iterator[Builder]:
         try:
-            yield
-        finally:
-            self._unlock(lock)
+            with Builder(
+                self._files, self._read, before, memory_limit=self._memory_limit, threads=self._threads
+            ) as builder:
+                yield builder
+        except duckdb.Error as error:
+            raise AgentlogError(
+                f"the archive's files cannot be written: {error}",
+                hint="nothing of this range was added; free disk space and build again",
+            ) from error
 
-    def _lock(self, name: str, *, exclusive: bool, wait: bool = True) -> int:
-        fd = self._io.open(str(self.directory / name), os.O_RDWR | os.O_CREAT, 0o600)
-        try:
-            self._io.lock(fd, exclusive=exclusive, wait=wait)
-        except BaseException:
-            self._io.close(fd)
-            raise
-        return fd
 
-    def _unlock(self, fd: int) -> None:
-        self._io.close(fd)  # closing the only descriptor releases the flock
+def _positions(file: ArchiveFile) -> int:
+    return file.last_position - file.first_position + 1
+
+
+def _small(file: ArchiveFile, events_max: int, bytes_max: int) -> bool:
+    return _positions(file) * 2 < events_max and file.source_bytes * 2 < bytes_max
+
+
+def _stamp(path: Path) -> tuple[int, int, int] | None:
+    """Tell one state of a file from another; None while there is none."""
+    with suppress(FileNotFoundError):
+        found = path.stat()
+        return found.st_ino, found.st_mtime_ns, found.st_size
+    return None

@@ -19,7 +19,8 @@ class Finding(msgspec.Struct, frozen=True):
 
     `code` is one of: missing (a file), altered (a file's size or SHA-256), extra (a file that does
     not belong to the archive), manifest (unreadable, or of another log), ahead (the archive has
-    positions the log has not), count (other counts than the log has).
+    positions the log has not), count (other counts than the log has), content (other rows than the
+    log gives).
     """
 
     code: str
@@ -82,15 +83,16 @@ def findings_of_log(
     messages = {file.first_position: file.rows for file in manifest.of_table(MESSAGES)}
     for file in manifest.of_table(EVENTS):
         first, last = file.first_position, file.last_position
+        archived = last - first + 1  # an invariant of the manifest
         counted = counted_messages = 0
         for block in read(first - 1, last):
             for event in block:
                 if first <= event.position <= last:
                     counted += 1
                     counted_messages += is_message(event)
-        if (file.rows, messages[first]) != (counted, counted_messages):
+        if (archived, messages[first]) != (counted, counted_messages):
             yield Finding(
                 "count", file.name, first, last,
-                f"positions {first} to {last}: the archive has {file.rows:,} events and"
+                f"positions {first} to {last}: the archive has {archived:,} events and"
                 f" {messages[first]:,} messages, the log {counted:,} and {counted_messages:,}",
             )  # fmt: skip

@@ -1,8 +1,9 @@
 """The columns of the archive's Parquet files: names, DuckDB types, order. This is the format.
 
-Three tables, one row each per event, per `message_appended`, and per change of a session. What the
-columns mean, with units, is in docs/formats/archive.md; a test compares. Nothing here makes rows
-(`rows.py`) or touches files.
+Three tables: one row per message, one per event of any other kind, and one per change of a session. A
+message's payload stands in its row alone, taken apart (docs/decisions/0016-one-copy-in-the-archive.md).
+What the columns mean, with units, is in docs/reference/archive.md; a test compares. Nothing here makes
+rows (`rows.py`) or touches files.
 
 Times are RFC 3339 text in the structs, as they stand on an event's line, and TIMESTAMPTZ in the
 files; `day` is a DATE in UTC; `cost` is a decimal number as text and DECIMAL(18,10).
@@ -16,7 +17,7 @@ import msgspec
 
 
 class EventRow(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, kw_only=True):
-    """One event, as it stands in the log."""
+    """One event that is no message, as it stands in the log."""
 
     position: int
     tenant: str
@@ -33,8 +34,28 @@ class EventRow(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, kw_onl
     meta: str
 
 
+class CallPart(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """One tool call of a message. `characters`: of its input, which is a part of `tool_input`."""
+
+    call_id: str | None
+    tool: str
+    characters: int
+
+
+class ResultPart(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """One tool result of a message. `characters`: of its text, which is a part of `tool_result`."""
+
+    call_id: str | None
+    error: bool
+    characters: int
+
+
 class MessageRow(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, kw_only=True):
-    """One message, with its place in its session and its content taken apart."""
+    """One message, with its place in its session and its content taken apart.
+
+    What follows `day` is for other views: the rest of the event's envelope, and where each call and
+    result stands in the joined text.
+    """
 
     position: int
     tenant: str
@@ -66,7 +87,15 @@ class MessageRow(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, kw_o
     compact_summary: bool
     time: str
     occurred_at: str | None = None
+    bytes: int
+    source: str | None = None
     day: str
+    event_id: str
+    event_schema: int
+    encoding: str | None = None
+    meta: str
+    calls: list[CallPart] | None = None
+    results: list[ResultPart] | None = None
 
 
 class SessionChangeRow(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, kw_only=True):
@@ -87,6 +116,7 @@ class SessionChangeRow(msgspec.Struct, frozen=True, gc=False, omit_defaults=True
     directory: str | None = None
     git_branch: str | None = None
     generation: int | None = None
+    cleared: tuple[str, ...] | None = None
     time: str
     occurred_at: str | None = None
 
@@ -95,22 +125,27 @@ class Table(NamedTuple):
     """One Parquet table: its DuckDB types by column, and how rows are ordered in a file.
 
     `order` is empty where rows arrive in order. Messages lie by session, so that reading one
-    session touches few row groups (1.10 s against 0.06 s per million messages).
+    session touches few row groups (1.10 s against 0.06 s per million messages). `texts` are the columns
+    whose characters are counted when a file is verified.
     """
 
     columns: dict[str, str]
     order: tuple[str, ...]
+    texts: tuple[str, ...]
 
 
 _TYPES: dict[str, str] = {
-    **dict.fromkeys(("position", "version", "generation", "seq"), "BIGINT"),
+    **dict.fromkeys(("position", "version", "generation", "seq", "bytes"), "BIGINT"),
     **dict.fromkeys(("input_tokens", "output_tokens", "reasoning_tokens"), "BIGINT"),
     **dict.fromkeys(("cache_read_tokens", "cache_write_tokens"), "BIGINT"),
-    **dict.fromkeys(("schema", "attachments"), "INTEGER"),
+    **dict.fromkeys(("schema", "event_schema", "attachments"), "INTEGER"),
     **dict.fromkeys(("tool_error", "sidechain", "compact_summary"), "BOOLEAN"),
     **dict.fromkeys(("time", "occurred_at"), "TIMESTAMPTZ"),
     "day": "DATE",
     "cost": "DECIMAL(18,10)",
+    "cleared": "VARCHAR[]",
+    "calls": "STRUCT(call_id VARCHAR, tool VARCHAR, characters BIGINT)[]",
+    "results": "STRUCT(call_id VARCHAR, error BOOLEAN, characters BIGINT)[]",
 }  # every other column is VARCHAR
 
 
@@ -123,9 +158,16 @@ MESSAGES = "messages"
 SESSION_CHANGES = "session_changes"
 
 TABLES: dict[str, Table] = {
-    EVENTS: Table(_columns(EventRow), ()),
-    MESSAGES: Table(_columns(MessageRow), ("tenant", "session", "position")),
-    SESSION_CHANGES: Table(_columns(SessionChangeRow), ("tenant", "session", "position")),
+    EVENTS: Table(_columns(EventRow), (), ("data", "meta")),
+    MESSAGES: Table(
+        _columns(MessageRow),
+        ("tenant", "session", "position"),
+        ("text", "thinking", "tool_input", "tool_result", "source"),
+    ),
+    SESSION_CHANGES: Table(_columns(SessionChangeRow), ("tenant", "session", "position"), ("title",)),
 }
+
+# The columns of `messages` that its view does not show.
+HIDDEN = ("event_id", "event_schema", "encoding", "meta", "calls", "results")
 
 encode_rows: Any = msgspec.json.Encoder().encode_lines

@@ -16,11 +16,15 @@ import duckdb
 
 from eventlog.errors import BadInput, Closed
 from projections.archive import duck
+from projections.archive.columns import HIDDEN, MESSAGES, TABLES
+from projections.archive.filters import NO_FILTERS, Filters, condition, expression, terms
 from projections.archive.guard import check_query
 from projections.archive.manifest import damaged
 from projections.archive.named_query import find_query
 
 _FETCH_ROWS = 4096
+_SHOWN = ", ".join(f'"{name}"' for name in TABLES[MESSAGES].columns if name not in HIDDEN)
+POSITION_MAX = 2**63 - 1
 
 
 class Connection:
@@ -60,10 +64,12 @@ class Connection:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
-            self._release()
+            # Not kept: it holds on to what this session was opened on.
+            release, self._release = self._release, lambda: None
+            release()
 
     def sql(self, query: str) -> Result:
-        """Run one SELECT over `events`, `messages`, `sessions` and `usage`.
+        """Run one SELECT over the views (docs/reference/archive.md).
 
         Raises:
             BadInput: the query is no such SELECT, or DuckDB refuses it; nothing was changed.
@@ -84,26 +90,63 @@ class Connection:
         """Messages, seq and position range, times and bytes of text, per generation."""
         return self._prepared("stat", tenant, session=session)
 
-    def head(self, session: str, count: int, tenant: str) -> Result:
-        """The first `count` messages over all generations."""
-        return self._prepared("head", tenant, session=session, count=_count(count))
+    def head(self, session: str, count: int, tenant: str, after: int = 0) -> Result:
+        """The first `count` messages over all generations, of positions above `after`."""
+        return self._prepared("head", tenant, session=session, count=_count(count), after=after)
 
-    def tail(self, session: str, count: int, tenant: str) -> Result:
-        """The last `count` messages over all generations, oldest first."""
-        return self._prepared("tail", tenant, session=session, count=_count(count))
+    def tail(self, session: str, count: int, tenant: str, before: int | None = None) -> Result:
+        """The last `count` messages over all generations, oldest first, of positions below `before`."""
+        end = POSITION_MAX if before is None else before
+        return self._prepared("tail", tenant, session=session, count=_count(count), before=end)
 
     def seq(self, session: str, generation: int, first: int, last: int, tenant: str) -> Result:
         """Messages `first` to `last` of one generation, both included; the first message is 0."""
         return self._prepared("seq", tenant, session=session, generation=generation, first=first, last=last)
 
-    def grep(self, pattern: str, tenant: str, session: str | None = None, limit: int = 100) -> Result:
-        """Messages in which the regular expression `pattern` (RE2) is found, oldest first."""
-        return self._prepared("grep", tenant, session=session, pattern=pattern, count=_count(limit))
+    def timeline(self, session: str, count: int, tenant: str, after: int = 0) -> Result:
+        """What happened in a session, oldest first: messages, and everything that changed it."""
+        return self._prepared("timeline", tenant, session=session, count=_count(count), after=after)
 
-    def _prepared(self, name: str, tenant: str, **parameters: Any) -> Result:
+    def grep(
+        self,
+        pattern: str,
+        tenant: str,
+        filters: Filters = NO_FILTERS,
+        limit: int = 100,
+        *,
+        plain: bool = False,
+        ignore_case: bool = False,
+        around: int = 240,
+    ) -> Result:
+        """Messages in which the regular expression `pattern` (RE2) is found, oldest first.
+
+        The last two columns are what stands before the place, and from it on, `around` characters each.
+        """
+        self._check_tenant(tenant)
+        query = duck.filled(
+            "queries/grep",
+            filters=condition(filters, tenant),
+            around=str(around),
+            pattern=expression(pattern, plain=plain, ignore_case=ignore_case),
+        )
+        return self._run(query, {"count": _count(limit)})
+
+    def search(
+        self, words: str, tenant: str, filters: Filters = NO_FILTERS, limit: int = 20, skip: int = 0
+    ) -> Result:
+        """Messages that hold any of the words: those with most of them first, then the newest."""
+        self._check_tenant(tenant)
+        query = duck.filled("queries/search", filters=condition(filters, tenant), terms=terms(words))
+        return self._run(query, {"count": _count(limit), "skip": _count(skip)})
+
+    def _check_tenant(self, tenant: str) -> None:
         if self.tenant is not None and tenant != self.tenant:
             raise BadInput(f"this connection reads tenant {self.tenant!r}, not {tenant!r}")
-        return self._run(duck.sql(f"queries/{name}"), {"tenant": tenant, **parameters})
+
+    def _prepared(self, name: str, tenant: str, **parameters: Any) -> Result:
+        self._check_tenant(tenant)
+        query = duck.filled(f"queries/{name}", columns=_SHOWN)
+        return self._run(query, {"tenant": tenant, **parameters})
 
     def _run(self, query: str, parameters: Mapping[str, Any] | None) -> Result:
         # A cursor of its own: an open result would block the connection for the next query.

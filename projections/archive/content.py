@@ -14,6 +14,7 @@ from msgspec import Raw
 
 from eventlog.errors import BadPayload
 from eventlog.payload import decode_payload
+from projections.archive.columns import CallPart, ResultPart
 
 _TEXT = frozenset(("text", "input_text", "output_text"))
 _THINKING = frozenset(("thinking", "reasoning"))
@@ -26,6 +27,7 @@ class Content(NamedTuple):
 
     Several blocks of a kind are joined: texts, thoughts, results and inputs by a line break,
     names of tools by a comma. `attachments` counts images, documents and blocks of unknown types.
+    `calls` and `results` say how many characters of the joined text are whose.
     """
 
     text: str | None = None
@@ -35,6 +37,8 @@ class Content(NamedTuple):
     tool_result: str | None = None
     tool_error: bool | None = None
     attachments: int = 0
+    calls: list[CallPart] | None = None
+    results: list[ResultPart] | None = None
 
 
 def read_content(content: Raw) -> Content:
@@ -62,10 +66,10 @@ class _Parts:
     def __init__(self) -> None:
         self.text: list[str] = []
         self.thinking: list[str] = []
-        self.tool: list[str] = []
+        self.calls: list[CallPart] = []
         self.tool_input: list[str] = []
+        self.results: list[ResultPart] = []
         self.tool_result: list[str] = []
-        self.tool_error: bool | None = None
         self.attachments = 0
 
     def add(self, block: Any) -> None:
@@ -82,8 +86,7 @@ class _Parts:
         elif kind in _THINKING:
             self.thinking.append(_readable(block.get("thinking", block.get("text", block.get("summary")))))
         elif kind.endswith("tool_use") or kind == "function_call":
-            self.tool.append(_readable(block.get("name")))
-            self.tool_input.append(_readable(block.get("input", block.get("arguments"))))
+            self._add_call(block)
         elif kind.endswith("tool_result") or kind == "function_call_output":
             self._add_result(block)
         elif kind not in _SILENT:
@@ -91,8 +94,14 @@ class _Parts:
             if isinstance(block.get("text"), str):
                 self.text.append(block["text"])
 
+    def _add_call(self, block: dict[str, Any]) -> None:
+        given = block.get("input", block.get("arguments"))
+        said = given if isinstance(given, str) else "" if given is None else _json(given)
+        id = _name(block.get("call_id", block.get("id")))
+        self.calls.append(CallPart(id, _readable(block.get("name")), len(said)))
+        self.tool_input.append(said)
+
     def _add_result(self, block: dict[str, Any]) -> None:
-        self.tool_error = bool(self.tool_error) or block.get("is_error") is True
         output = block.get("content", block.get("output"))
         texts = []
         for part in output if isinstance(output, list) else [output]:
@@ -100,17 +109,43 @@ class _Parts:
                 self.attachments += 1
             else:
                 texts.append(_readable(part))
-        self.tool_result.append("\n".join(texts))
+        said = "\n".join(texts)
+        id = _name(block.get("tool_use_id", block.get("call_id")))
+        self.results.append(ResultPart(id, block.get("is_error") is True, len(said)))
+        self.tool_result.append(said)
 
     def content(self) -> Content:
-        return Content(
-            _joined(self.text), _joined(self.thinking), _joined(self.tool, ","), _joined(self.tool_input),
-            _joined(self.tool_result), self.tool_error, self.attachments,
+        return joined(
+            self.text, self.thinking, self.calls, self.tool_input, self.results, self.tool_result,
+            self.attachments,
         )  # fmt: skip
 
 
-def _joined(parts: list[str], separator: str = "\n") -> str | None:
-    return separator.join(parts) if parts else None
+def joined(
+    text: list[str],
+    thinking: list[str],
+    calls: list[CallPart],
+    tool_input: list[str],
+    results: list[ResultPart],
+    tool_result: list[str],
+    attachments: int,
+) -> Content:
+    """Return the columns of the parts of one message."""
+    return Content(
+        "\n".join(text) if text else None,
+        "\n".join(thinking) if thinking else None,
+        ",".join([call.tool for call in calls]) if calls else None,
+        "\n".join(tool_input) if calls else None,
+        "\n".join(tool_result) if results else None,
+        any(result.error for result in results) if results else None,
+        attachments,
+        calls or None,
+        results or None,
+    )
+
+
+def _name(value: Any) -> str | None:
+    return value if isinstance(value, str) else None
 
 
 def _readable(value: Any) -> str:

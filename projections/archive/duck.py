@@ -5,8 +5,8 @@ Every connection is in memory and thrown away: there is no DuckDB file that coul
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -15,10 +15,22 @@ import duckdb
 
 from projections.archive.columns import TABLES
 from projections.archive.manifest import Manifest
+from projections.archive.prices import read_prices
 
 HERE = Path(__file__).parent
+_NAME = re.compile(r"\{(\w+)\}")
 SCHEMAS = ("archived", "tail", "whole", "base")
-VIEWS = ("events", "messages", "usage", "sessions")  # in order of creation: sessions reads usage
+# In order of creation: sessions reads usage.
+VIEWS = (
+    "events",
+    "messages",
+    "usage",
+    "sessions",
+    "tool_calls",
+    "generations",
+    "compactions",
+    "queue_items",
+)
 
 _NO_EXTENSIONS = {
     "autoinstall_known_extensions": "false",
@@ -34,12 +46,13 @@ def sql(name: str) -> str:
 
 
 def filled(name: str, **values: str) -> str:
-    """Return the text of one .sql file with its `{names}` replaced by SQL text."""
+    """Return the text of one .sql file with its `{names}` replaced by SQL text.
+
+    In one pass: a value that holds another name is not looked at again.
+    """
     lines = sql(name).splitlines()
     text = "\n".join(line for line in lines if not line.startswith("--"))
-    for key, value in values.items():
-        text = text.replace(f"{{{key}}}", value)
-    return text
+    return _NAME.sub(lambda found: values.get(found[1], found[0]), text)
 
 
 def quoted(text: str) -> str:
@@ -94,8 +107,11 @@ def create_archived(connection: duckdb.DuckDBPyConnection, directory: Path, mani
         connection.execute(text)
 
 
-def create_views(connection: duckdb.DuckDBPyConnection, tenant: str | None) -> None:
-    """Create what users and prepared queries read; `archived` and `tail` must exist."""
+def create_views(connection: duckdb.DuckDBPyConnection, tenant: str | None, prices: Path) -> None:
+    """Create what users and prepared queries read; `archived` and `tail` must exist.
+
+    Raises BadInput: `prices` is no price table.
+    """
     for table in TABLES:
         connection.execute(filled("views/table_whole", table=table, columns=column_list(table)))
         if tenant is None:
@@ -103,30 +119,15 @@ def create_views(connection: duckdb.DuckDBPyConnection, tenant: str | None) -> N
         else:
             connection.execute(filled("views/table_base_of_tenant", table=table, tenant=quoted(tenant)))
     connection.execute(sql("views/prices"))
-    for price in prices():
-        connection.execute(
-            sql("views/prices_fill"),
-            [
-                price["model_pattern"],
-                float(price["input_usd"]),
-                float(price["output_usd"]),
-                float(price["cache_read_usd"]),
-                float(price["cache_write_usd"]),
-            ],
-        )
+    if table_of_prices := read_prices(prices):
+        connection.executemany(sql("views/prices_fill"), [list(price) for price in table_of_prices])
     for view in VIEWS:
         connection.execute(sql(f"views/{view}"))
 
 
-@cache
-def prices() -> Sequence[Mapping[str, str]]:
-    """Return the price table: list prices in USD per million tokens, with source and date."""
-    with (HERE / "prices.csv").open(newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
-
-
-def lock_down(connection: duckdb.DuckDBPyConnection, paths: Sequence[Path]) -> None:
-    """Leave the connection only the given files (and its spill directory), for good."""
+def lock_down(connection: duckdb.DuckDBPyConnection, paths: Sequence[Path], spill: Path) -> None:
+    """Leave the connection only the given files and its spill directory, for good."""
     connection.execute(f"set allowed_paths = {quoted_list([str(path) for path in paths])}")
+    connection.execute(f"set allowed_directories = {quoted_list([str(spill)])}")
     connection.execute("set enable_external_access = false")
     connection.execute("set lock_configuration = true")

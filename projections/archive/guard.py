@@ -17,7 +17,12 @@ import msgspec
 
 from eventlog.errors import BadInput
 
-ALLOWED_VIEWS = frozenset(("events", "messages", "usage", "sessions"))
+ALLOWED_VIEWS = frozenset(
+    (
+        *("events", "messages", "tool_calls", "sessions", "generations"),
+        *("compactions", "queue_items", "usage"),
+    )
+)
 ALLOWED_TABLE_FUNCTIONS = frozenset(
     ("range", "generate_series", "unnest", "json_each", "json_tree", "repeat", "repeat_row")
 )

@@ -13,7 +13,7 @@ import msgspec
 from eventlog.errors import Damaged, FormatTooNew
 from projections.archive.columns import EVENTS, MESSAGES, TABLES
 
-FORMAT = 1
+FORMAT = 2
 MANIFEST_NAME = "manifest.json"
 
 
@@ -35,7 +35,10 @@ class ArchiveFile(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
-    """All files, in order of position. Ranges follow each other without a gap from position 1."""
+    """All files, in order of position. Ranges follow each other without a gap from position 1.
+
+    `events` counts messages as well, `messages` those alone.
+    """
 
     format: int
     log_id: str
@@ -55,22 +58,29 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
         """Return the manifest of the ranges that end before `position`."""
         return make(self.log_id, [file for file in self.files if file.last_position < position])
 
+    def files_of(self, first_position: int) -> list[ArchiveFile]:
+        """The files of the range that begins there."""
+        return [file for file in self.files if file.first_position == first_position]
+
     def with_range(self, files: list[ArchiveFile]) -> Manifest:
-        """Return the manifest with one more range, or with one replaced."""
-        first = files[0].first_position
-        others = [file for file in self.files if file.first_position != first]
+        """Return the manifest with one more range, or with those replaced whose positions it holds."""
+        first, last = files[0].first_position, files[0].last_position
+        others = [file for file in self.files if not first <= file.first_position <= last]
         return make(self.log_id, others + files)
 
 
 def make(log_id: str, files: list[ArchiveFile]) -> Manifest:
-    """Return the manifest of `files`; positions and counts follow from them."""
+    """Return the manifest of `files`; positions and counts follow from them.
+
+    A message has a row in `messages`, any other event one in `events`: together they are all events.
+    """
     ordered = sorted(files, key=lambda file: (file.first_position, file.table))
     counts = {table: sum(file.rows for file in ordered if file.table == table) for table in TABLES}
     return Manifest(
         format=FORMAT,
         log_id=log_id,
         archive_position=max((file.last_position for file in ordered), default=0),
-        events=counts[EVENTS],
+        events=counts[EVENTS] + counts[MESSAGES],
         messages=counts[MESSAGES],
         files=ordered,
     )
@@ -86,7 +96,8 @@ def encode(manifest: Manifest) -> bytes:
 
 
 def decode(text: bytes, log_id: str) -> Manifest:
-    """Return a manifest that holds together.
+    """Return a manifest that holds together. That of an older format counts as empty: its files have
+    other columns, so they are made again.
 
     Raises:
         FormatTooNew: a newer agentlog wrote it.
@@ -96,6 +107,8 @@ def decode(text: bytes, log_id: str) -> Manifest:
         number = msgspec.json.decode(text, type=_FormatOnly).format
         if number > FORMAT:
             raise FormatTooNew(f"the archive has format {number}, this release reads up to {FORMAT}")
+        if 1 <= number < FORMAT:
+            return make(log_id, [])
         manifest = msgspec.json.decode(text, type=Manifest)
     except (ValueError, RecursionError) as error:
         raise damaged(f"{MANIFEST_NAME} is no manifest: {error}", MANIFEST_NAME) from error
@@ -120,6 +133,13 @@ def _check_ranges(manifest: Manifest) -> None:
                 MANIFEST_NAME,
             )
         ends[file.table] = file.last_position
+    for file in manifest.ranges():
+        rows = sum(f.rows for f in manifest.files_of(file.first_position) if f.table in (EVENTS, MESSAGES))
+        if rows != file.last_position - file.first_position + 1:
+            raise damaged(
+                f"{MANIFEST_NAME} has {rows} events for positions {file.first_position} to"
+                f" {file.last_position}", MANIFEST_NAME, file.first_position, file.last_position,
+            )  # fmt: skip
     expected = make(manifest.log_id, manifest.files)
     if expected != manifest or {ends[table] for table in TABLES} != {manifest.archive_position}:
         raise damaged(f"the counts in {MANIFEST_NAME} are not those of its files", MANIFEST_NAME)

@@ -10,13 +10,14 @@ from __future__ import annotations
 
 from contextlib import suppress
 from decimal import Decimal
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from msgspec.structs import replace
 
 from eventlog.envelope import Event
 from eventlog.errors import BadPayload
 from eventlog.events import (
+    NULL,
     SESSION,
     ConversationCompacted,
     GenerationStarted,
@@ -34,11 +35,14 @@ from eventlog.events import (
 from eventlog.payload import exact_json
 from eventlog.strict import strict_json
 from projections.archive.columns import EventRow, MessageRow, SessionChangeRow
-from projections.archive.content import read_content
+from projections.archive.content import Content, read_content
+from projections.archive.typed import TypedMessage, read_typed
 from projections.columns import stream_key
 
 MESSAGE_TYPE = event_type(MessageAppended)
 GENERATION_TYPE = event_type(GenerationStarted)
+# What `typed.py` reads; when this number grows, it is to grow as well.
+_MESSAGE_SCHEMA = 1
 
 # Every other type that makes a session exist, or changes it, has a row among its changes.
 _SAYING = frozenset(map(event_type, (SessionCreated, SessionUpdated, SessionEnded, SessionDeleted)))
@@ -57,9 +61,9 @@ class Cursor(NamedTuple):
 
 
 class Rows(NamedTuple):
-    """What one event adds to the archive."""
+    """What one event adds to the archive. A message has no row among the other events."""
 
-    event: EventRow
+    event: EventRow | None
     message: MessageRow | None
     change: SessionChangeRow | None
 
@@ -75,14 +79,15 @@ def moves_cursor(event: Event) -> bool:
 
 def rows_of(event: Event, cursor: Cursor) -> tuple[Rows, Cursor]:
     """Return the rows of one event and the session's cursor after it."""
-    row = event_row(event)
     if event.stream.kind == SESSION:
         if event.type == MESSAGE_TYPE:
-            return Rows(row, message_row(event, cursor), None), Cursor(cursor.generation, cursor.next_seq + 1)
+            return Rows(None, message_row(event, cursor), None), Cursor(
+                cursor.generation, cursor.next_seq + 1
+            )
         if event.type in CHANGE_TYPES:
             change, cursor = session_change_row(event, cursor)
-            return Rows(row, None, change), cursor
-    return Rows(row, None, None), cursor
+            return Rows(event_row(event), None, change), cursor
+    return Rows(event_row(event), None, None), cursor
 
 
 def event_row(event: Event) -> EventRow:
@@ -115,47 +120,53 @@ def _readable_data(data: bytes, encoding: str | None) -> str:
 
 def message_row(event: Event, cursor: Cursor) -> MessageRow:
     """Return the row of one `message_appended`; unreadable ones keep their place, without content."""
-    message = decode_event(event.type, event.schema, event.data, event.encoding)
-    place: dict[str, Any] = {
-        "position": event.position,
-        "tenant": event.tenant,
-        "session": event.stream.key,
-        "version": event.version,
-        "generation": cursor.generation,
-        "seq": cursor.next_seq,
-        "time": event.time,
-        "occurred_at": event.occurred_at,
-        "day": (event.occurred_at or event.time)[:10],
-    }
-    if not isinstance(message, MessageAppended):
-        return MessageRow(**place, attachments=0, sidechain=False, compact_summary=False)
-    content = read_content(message.content)
-    usage = message.usage
+    message: MessageAppended | TypedMessage | None = None
+    content = Content()
+    if event.encoding is None and event.schema == _MESSAGE_SCHEMA and (typed := read_typed(event.data)):
+        message, content = typed
+    else:
+        read = decode_event(event.type, event.schema, event.data, event.encoding)
+        if isinstance(read, MessageAppended):
+            message, content = read, read_content(read.content)
+    day = (event.occurred_at or event.time)[:10]
+    if message is None:
+        return MessageRow(
+            position=event.position, tenant=event.tenant, session=event.stream.key, version=event.version,
+            generation=cursor.generation, seq=cursor.next_seq, attachments=0, sidechain=False,
+            compact_summary=False, time=event.time, occurred_at=event.occurred_at,
+            bytes=len(bytes(event.data)), day=day, event_id=event.id, event_schema=event.schema,
+            encoding=event.encoding, meta=bytes(event.meta).decode(errors="replace"),
+        )  # fmt: skip
+    usage, source = message.usage or _NO_USAGE, message.source
     return MessageRow(
-        **place,
-        message_id=message.message_id,
-        parent_id=message.parent_id,
-        role=message.role,
-        text=content.text,
-        thinking=content.thinking,
-        tool=content.tool,
-        tool_input=content.tool_input,
-        tool_result=content.tool_result,
-        tool_error=content.tool_error,
-        attachments=content.attachments,
-        model=message.model,
-        response_id=message.response_id,
-        request_id=message.request_id,
-        stop_reason=message.stop_reason,
-        input_tokens=None if usage is None else usage.input_tokens,
-        output_tokens=None if usage is None else usage.output_tokens,
-        cache_read_tokens=None if usage is None else usage.cache_read_tokens,
-        cache_write_tokens=None if usage is None else usage.cache_write_tokens,
-        reasoning_tokens=None if usage is None else usage.reasoning_tokens,
-        cost=None if message.cost is None else _cost(message.cost),
-        sidechain=message.sidechain,
-        compact_summary=message.compact_summary,
-    )
+        position=event.position, tenant=event.tenant, session=event.stream.key, version=event.version,
+        generation=cursor.generation, seq=cursor.next_seq, message_id=message.message_id,
+        parent_id=message.parent_id, role=message.role, text=content.text, thinking=content.thinking,
+        tool=content.tool, tool_input=content.tool_input, tool_result=content.tool_result,
+        tool_error=content.tool_error, attachments=content.attachments, model=message.model,
+        response_id=message.response_id, request_id=message.request_id, stop_reason=message.stop_reason,
+        input_tokens=usage.input_tokens, output_tokens=usage.output_tokens,
+        cache_read_tokens=usage.cache_read_tokens, cache_write_tokens=usage.cache_write_tokens,
+        reasoning_tokens=usage.reasoning_tokens, cost=None if message.cost is None else _cost(message.cost),
+        sidechain=message.sidechain, compact_summary=message.compact_summary, time=event.time,
+        occurred_at=event.occurred_at, bytes=len(bytes(event.data)),
+        source=None if source == NULL else bytes(source).decode(errors="replace"), day=day,
+        event_id=event.id, event_schema=event.schema, encoding=event.encoding,
+        meta=bytes(event.meta).decode(errors="replace"), calls=content.calls, results=content.results,
+    )  # fmt: skip
+
+
+class _NoUsage(NamedTuple):
+    """Stands for usage that was not said: every count is NULL, not 0."""
+
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cache_read_tokens: int | None = None
+    cache_write_tokens: int | None = None
+    reasoning_tokens: int | None = None
+
+
+_NO_USAGE = _NoUsage()
 
 
 def _cost(cost: Decimal) -> str | None:
@@ -194,7 +205,7 @@ def session_change_row(event: Event, cursor: Cursor) -> tuple[SessionChangeRow, 
             row = replace(
                 row, title=change.title, agent=change.agent, model=change.model, mode=change.mode,
                 state=change.state, parent=stream_key(change.parent), source=change.source,
-                directory=change.directory, git_branch=change.git_branch,
+                directory=change.directory, git_branch=change.git_branch, cleared=change.cleared or None,
             )  # fmt: skip
         case SessionEnded():
             row = replace(row, state="ended")

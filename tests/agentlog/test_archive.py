@@ -7,6 +7,7 @@ import importlib.util
 
 import pytest
 
+from agentlog.answer import Answer
 from agentlog.archive import decide_new_generation
 from agentlog.errors import BadInput, NotFound
 from eventlog.events import GenerationStarted
@@ -103,15 +104,17 @@ async def test_a_table_is_rows_dicts_and_a_data_frame_where_pandas_is(store):
     await fill(store, 2)
 
     table = store.archive.sql("select seq, text from messages order by seq")
+    assert isinstance(table, Answer)
 
     assert list(table) == table.rows == [(0, "message 0"), (1, "message 1")]
     assert table.columns == ("seq", "text")
     assert table.dicts()[1] == {"seq": 1, "text": "message 1"}
-    if importlib.util.find_spec("pandas"):
-        assert table.df()["text"].tolist() == ["message 0", "message 1"]
-    else:
-        with pytest.raises(BadInput, match="pandas"):
-            table.df()
+    for package, frame in (("pandas", table.df), ("polars", table.pl), ("pyarrow", table.arrow)):
+        if importlib.util.find_spec(package):
+            assert next(iter(frame()["text"])) in ("message 0", "message 1")
+        else:
+            with pytest.raises(BadInput, match=package):
+                frame()
 
 
 async def test_an_awaited_answer_holds_what_another_host_has_just_appended(open_store, store):
@@ -123,3 +126,59 @@ async def test_an_awaited_answer_holds_what_another_host_has_just_appended(open_
 
         assert counted.rows == [(3,)]
         assert reader.log.segments.durable_position == (await store.log.head()).position
+
+
+async def test_deletes_generations_and_compactions_remove_nothing_from_the_archive(store):
+    """Never removed: what an agent once said can be looked up, whatever became of its session."""
+    await fill(store, 2)
+    await store.conversation.compact("main", summary="two messages")
+    await store.archive.new_generation("main")
+    await fill(store, 1)
+    await store.sessions.delete("main")
+    await store.archive.build()
+
+    texts = [row["text"] for row in store.archive.head("main").dicts()]
+    assert texts == ["message 0", "message 1", "two messages", "message 0"]
+    assert len(store.archive.grep("message 1")) == 1
+    assert store.archive.sql("select summary from compactions").rows == [("two messages",)]
+    assert store.archive.sql("select generation, messages from generations order by all").rows == [
+        (0, 3),
+        (1, 1),
+    ]
+
+
+async def test_pages_go_on_where_the_last_one_ended(store):
+    """An agent reads a long session in pieces; a piece never exceeds what it asked for."""
+    await fill(store, 7)
+    seen, after = [], 0
+    while True:
+        page = await store.archive.head("main", 3, after=after)
+        seen += [row["seq"] for row in page.dicts()]
+        if page.more is None:
+            break
+        after = page.more
+    assert seen == list(range(7))
+    last = await store.archive.tail("main", 3)
+    before = await store.archive.tail("main", 3, before=last.more)
+    assert [row["seq"] for row in [*before.dicts(), *last.dicts()]] == [1, 2, 3, 4, 5, 6]
+    found = await store.archive.grep(
+        "MESSAGE [2-5]", "main", "nobody", ignore_case=True, limit=2, role="user"
+    )
+    rest = await store.archive.grep("message [2-5]", "main", after=found.more, context=1)
+    assert [row["seq"] for row in [*found.dicts(), *rest.dicts()]] == [2, 3, 4, 5]
+    assert rest.more is None
+    assert [row["seq"] for row in store.archive.search("message 6", limit=1).dicts()] == [6]
+    timeline = await store.archive.timeline("main", 2)
+    assert [row["type"] for row in timeline.dicts()] == ["message_appended"] * 2
+    with pytest.raises(BadInput):
+        store.archive.grep("x", context=99)
+
+
+async def test_the_files_can_be_looked_at_merged_and_compared_with_the_log(store):
+    """From the handle as from a shell."""
+    await fill(store, 3)
+    await store.archive.build()
+
+    assert (await store.archive.status()).messages == 3
+    assert await store.archive.compact() == 0
+    assert await store.archive.check() == []

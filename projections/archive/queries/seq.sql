@@ -4,6 +4,7 @@
 --   $generation  bigint
 --   $first       bigint  seq of the first message
 --   $last        bigint  seq of the last message, itself included
-select * from whole.messages
+--   {columns}    those of the view
+select {columns} from whole.messages
 where tenant = $tenant and session = $session and generation = $generation and seq between $first and $last
 order by position

@@ -1,22 +1,31 @@
 -- One row per session; appending to a session that nobody created creates it. Attributes are the
--- last that were given. An end does not undo a deletion; only what gives a state does.
+-- last that were given, or none if they were cleared after that. An end does not undo a deletion; only
+-- what gives a state does.
 create view main.sessions as
 with changes as (
     select
         tenant,
         session,
-        arg_max(title, position) as title,
-        arg_max(agent, position) as agent,
-        arg_max(model, position) as model,
-        arg_max(mode, position) as mode,
+        arg_max_null(title, position)
+            filter (where title is not null or list_contains(cleared, 'title')) as title,
+        arg_max_null(agent, position)
+            filter (where agent is not null or list_contains(cleared, 'agent')) as agent,
+        arg_max_null(model, position)
+            filter (where model is not null or list_contains(cleared, 'model')) as model,
+        arg_max_null(mode, position)
+            filter (where mode is not null or list_contains(cleared, 'mode')) as mode,
         arg_max(state, position) filter (where type <> 'session_ended') as state,
         max(position) filter (where type <> 'session_ended' and state is not null)
             as state_position,
         max(position) filter (where type = 'session_ended' and state is not null) as ended_position,
-        arg_max(parent, position) as parent,
-        arg_max(source, position) as source,
-        arg_max(directory, position) as directory,
-        arg_max(git_branch, position) as git_branch,
+        arg_max_null(parent, position)
+            filter (where parent is not null or list_contains(cleared, 'parent')) as parent,
+        arg_max_null(source, position)
+            filter (where source is not null or list_contains(cleared, 'source')) as source,
+        arg_max_null(directory, position)
+            filter (where directory is not null or list_contains(cleared, 'directory')) as directory,
+        arg_max_null(git_branch, position)
+            filter (where git_branch is not null or list_contains(cleared, 'git_branch')) as git_branch,
         max(generation) as generation,
         count(generation) as generations_started,
         count(*) filter (where type = 'conversation_compacted') as compactions,

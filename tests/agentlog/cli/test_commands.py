@@ -49,8 +49,9 @@ def test_the_commands_are_those_of_the_design():
         *(f"sessions {name}" for name in ("ls", "show", "load", "end", "delete", "cleanup", "fork")),
         *(f"sessions alias {name}" for name in ("ls", "resolve", "put", "remove")),
         *(f"replay {name}" for name in ("rebuild", "state", "blame", "diff", "step")),
-        *(f"archive {name}" for name in ("stat", "head", "tail", "seq", "grep", "build", "rebuild")),
         *("archive queries", "archive query"),
+        *(f"archive {name}" for name in ("stat", "head", "tail", "seq", "timeline", "grep", "search")),
+        *(f"archive {name}" for name in ("status", "build", "compact", "check", "rebuild")),
         *(f"queue {name}" for name in ("ls", "enqueue", "claim", "complete", "cancel", "status")),
         *(f"keyvalue {name}" for name in ("ls", "get", "set", "delete")),
         *(f"access {name}" for name in ("pairings", "approve", "remove", "pairing")),
@@ -87,7 +88,12 @@ def test_the_whole_way_from_a_transcript_to_its_proof(cli, transcript):
     assert cli("archive", "tail", SESSION, "-n", "1", "--json").document["text"] == "It is fixed."
     assert cli("archive", "seq", SESSION, "1", "--json").document["seq"] == 1
     assert cli("archive", "grep", "(?i)FIXED", "--json").document["seq"] == 1
+    assert cli("archive", "search", "it FIXED", "--json").document["matched"] == 2
+    assert cli("archive", "timeline", SESSION, "-n", "1", "--json").document["position"] > 0
     assert cli("archive", "build", "--json").document["archive_position"] > 0
+    assert cli("archive", "status", "--json").document["ranges"] == 1
+    assert cli("archive", "compact", "--json").document == {"ranges_fewer": 0}
+    assert cli("archive", "check").status == 0
     sums = cli("sql", "select model, sum(output_tokens) as output from usage group by all", "--json")
     assert sums.document == {"model": "claude-sonnet-4-5", "output": 5}
 

@@ -254,7 +254,7 @@ def test_a_crash_at_any_rename_leaves_the_archive_as_it_was_before_or_after(
 
 
 @pytest.mark.parametrize(
-    "text", [b"", b"{}", b"[1]", b"\xff\xfe", b'{"format":1,"log_id":7}', b'{"format":0,"files":null}']
+    "text", [b"", b"{}", b"[1]", b"\xff\xfe", b'{"format":2,"log_id":7}', b'{"format":0,"files":null}']
 )
 def test_a_manifest_that_is_none_is_reported_and_the_archive_made_again(tmp_path: Path, text: bytes) -> None:
     """The table of contents is small and can be lost; the log has everything."""
@@ -300,7 +300,7 @@ def test_an_archive_of_a_newer_format_is_left_alone(tmp_path: Path) -> None:
     """An older release must not rebuild over what a newer one made."""
     history = some_history()
     archive = history.archive(tmp_path)
-    (tmp_path / "manifest.json").write_bytes(b'{"format":2,"anything":[]}')
+    (tmp_path / "manifest.json").write_bytes(b'{"format":3,"anything":[]}')
     for attempt in (archive.manifest, lambda: archive.check(1), lambda: archive.rebuild(1)):
         with pytest.raises(FormatTooNew):
             attempt()
@@ -340,7 +340,7 @@ def test_a_log_that_ends_too_early_or_has_a_gap_is_never_archived(tmp_path: Path
     with pytest.raises(Damaged):
         gap.connect(10)
     assert archive.manifest() == Manifest(
-        format=1, log_id=LOG_ID, archive_position=0, events=0, messages=0, files=[]
+        format=2, log_id=LOG_ID, archive_position=0, events=0, messages=0, files=[]
     )
     assert parquet_files(tmp_path) == []
 

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from msgspec import Raw
 
 from eventlog.events import raw
+from projections.archive.columns import CallPart, ResultPart
 from projections.archive.content import Content, read_content
 
 BLOCKS = [
@@ -25,7 +26,11 @@ BLOCKS = [
 def test_blocks_are_told_apart_and_joined_in_order() -> None:
     """A reader wants the text apart from what the model thought and which tools it called."""
     assert read_content(raw(BLOCKS)) == Content(
-        text="first\nsecond", thinking="hm", tool="Bash,Read", tool_input='{"command":"ls"}\n{"path":"a b"}'
+        text="first\nsecond",
+        thinking="hm",
+        tool="Bash,Read",
+        tool_input='{"command":"ls"}\n{"path":"a b"}',
+        calls=[CallPart("t1", "Bash", 16), CallPart("t2", "Read", 14)],
     )
 
 
@@ -44,15 +49,15 @@ def test_blocks_are_told_apart_and_joined_in_order() -> None:
         ([{"type": "of_tomorrow", "text": "seen"}], Content(text="seen", attachments=1)),
         ([{"text": "typeless"}], Content(text="typeless", attachments=1)),
         ([{"type": "text"}], Content(text="")),
-        ([{"type": "tool_use"}], Content(tool="", tool_input="")),
+        ([{"type": "tool_use"}], Content(tool="", tool_input="", calls=[CallPart(None, "", 0)])),
         ([{"type": ["list"], "text": {"not": "text"}}], Content(attachments=1)),
         (
             [{"type": "function_call", "name": "f", "arguments": '{"a":1}'}],
-            Content(tool="f", tool_input='{"a":1}'),
+            Content(tool="f", tool_input='{"a":1}', calls=[CallPart(None, "f", 7)]),
         ),
         (
             [{"type": "function_call_output", "output": "done"}],
-            Content(tool_result="done", tool_error=False),
+            Content(tool_result="done", tool_error=False, results=[ResultPart(None, False, 4)]),
         ),
         (
             [{"type": "reasoning", "summary": [{"type": "summary_text", "text": "why"}]}],
@@ -80,7 +85,9 @@ def test_each_shape_of_content_has_its_columns(content: Any, expected: Content) 
 )
 def test_a_tool_result_is_text_however_it_was_given(result: dict[str, Any], expected: Content) -> None:
     """A string, or blocks with images among them."""
-    assert read_content(raw([{"type": "tool_result", "tool_use_id": "t", **result}])) == expected
+    found = read_content(raw([{"type": "tool_result", "tool_use_id": "t", **result}]))
+    assert found._replace(results=None) == expected
+    assert found.results == [ResultPart("t", bool(expected.tool_error), len(expected.tool_result or ""))]
 
 
 json_values = st.recursive(

@@ -11,6 +11,7 @@ import pytest
 from eventlog.errors import BadInput
 from projections.archive import Archive, Connection
 from projections.archive.duck import quoted
+from projections.archive.guard import ALLOWED_VIEWS
 from tests.projections.archive.history import History
 
 
@@ -142,14 +143,14 @@ def test_a_query_that_does_anything_but_read_the_views_is_refused(
         ("select sum(x) from (values (1), (2)) v(x)", [(3,)]),
         ("select count(*) from messages where text in (select text from messages)", [(6,)]),
         ("select role, count(*) from messages group by all having count(*) > 1", [("acme-role", 6)]),
-        ("select data->>'$.role' from events order by position limit 1", [("acme-role",)]),
-        ("select value from events, json_each(data) j where j.key = 'role' limit 1", [('"acme-role"',)]),
+        ("""select '{"role":"x"}'->>'$.role' from events limit 1""", [("x",)]),
+        ("""select value from json_each('{"role":"x"}') j where j.key = 'role'""", [('"x"',)]),
         ("select unnest([1, 2]) order by 1 desc", [(2,), (1,)]),
         ("select cast(1.5 as decimal(3, 1)), [x + 1 for x in [1]]", [(Decimal("1.5"), [2])]),
         ("select row_number() over () as n from messages qualify n = 1", [(1,)]),
         ("(select 1) union all (select 2) order by 1", [(1,), (2,)]),
         ("values (1)", [(1,)]),
-        ("show tables", [("events",), ("messages",), ("sessions",), ("usage",)]),
+        ("show tables", [(view,) for view in sorted(ALLOWED_VIEWS)]),
         ("select 1;", [(1,)]),
     ],
 )  # fmt: skip
@@ -206,6 +207,8 @@ def test_a_prepared_query_of_another_tenant_is_refused(connection: Connection) -
         lambda: connection.head("s", 10, "other"),
         lambda: connection.stat("s", "other"),
         lambda: connection.grep("says", "other"),
+        lambda: connection.search("says", "other"),
+        lambda: connection.timeline("s", 9, "other"),
         lambda: connection.seq("s", 0, 0, 9, "other"),
         lambda: connection.tail("s", 10, "other"),
     ):

@@ -63,6 +63,7 @@ def test_a_message_row_has_every_field_of_the_message_and_its_place() -> None:
         "s", [{"type": "text", "text": "hi"}], tenant="acme", message_id="m", role="assistant",
         parent_id="p", model="claude-sonnet-4-5", response_id="r", request_id="q", stop_reason="end_turn",
         usage=Usage(1, 2, 3, 4, 5), cost=Decimal("0.1234567890123"), sidechain=True, compact_summary=True,
+        source=raw({"cwd": "/"}),
     )  # fmt: skip
     made, cursor = rows_of(event, Cursor(2, 7))
     assert cursor == Cursor(2, 8)
@@ -72,7 +73,9 @@ def test_a_message_row_has_every_field_of_the_message_and_its_place() -> None:
         response_id="r", request_id="q", stop_reason="end_turn", input_tokens=1, output_tokens=2,
         cache_read_tokens=3, cache_write_tokens=4, reasoning_tokens=5, cost="0.1234567890", sidechain=True,
         compact_summary=True, time="2026-11-22T07:44:37.123456Z", day="2026-11-22",
+        bytes=len(bytes(event.data)), source='{"cwd":"/"}', event_id=event.id, event_schema=1, meta="{}",
     )  # fmt: skip
+    assert (made.event, made.change) == (None, None), "its payload stands in its row alone"
 
 
 def test_the_day_is_that_of_the_source() -> None:
@@ -152,24 +155,26 @@ def test_a_cost_that_no_column_holds_is_null_or_rounded(cost: str) -> None:
 
 def test_an_encoded_payload_is_shown_as_strict_json_and_its_text_with_replacement_characters() -> None:
     """The log keeps the lone surrogate; readers of strict JSON and UTF-8 cannot."""
-    event = History().message("s", "cut \ud83d here")
-    assert event.encoding == "base64"
-    made, _ = rows_of(event, Cursor())
-    assert made.message is not None
-    assert made.message.text == "cut \ufffd here"
-    assert decode_payload(made.event.data.encode(), None)["content"] == "cut \ufffd here"
+    history = History()
+    message = rows_of(history.message("s", "cut \ud83d here"), Cursor())[0].message
+    assert message is not None
+    assert (message.text, message.encoding) == ("cut \ufffd here", "base64")
+    kept = rows_of(history.say("s", RecordKept("codex", raw("cut \ud83d here"))), Cursor())[0].event
+    assert kept is not None
+    assert decode_payload(kept.data.encode(), None)["record"] == "cut \ufffd here"
 
 
 def test_an_encoding_of_a_later_release_is_shown_as_it_stands() -> None:
     """What we cannot read must not stop the archive of all the rest."""
     history = History()
-    line = history.message("s").data
-    history.lines[0] = history.lines[0].replace(b'"data":', b'"encoding":"base91","data":')
-    event = history.events()[0]
-    made, _ = rows_of(event, Cursor())
-    assert made.event.data == bytes(line).decode()
-    assert made.message is not None
-    assert made.message.text is None
+    history.message("s")
+    line = history.say("s", RecordKept("codex", raw(1))).data
+    history.lines = [line.replace(b'"data":', b'"encoding":"base91","data":') for line in history.lines]
+    message, kept = (rows_of(event, Cursor())[0] for event in history.events())
+    assert kept.event is not None
+    assert kept.event.data == bytes(line).decode()
+    assert message.message is not None
+    assert message.message.text is None
 
 
 @given(

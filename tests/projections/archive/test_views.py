@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import re
 from decimal import Decimal
 from pathlib import Path
@@ -23,7 +24,8 @@ from eventlog.events import (
     raw,
 )
 from projections.archive import duck
-from projections.archive.columns import TABLES
+from projections.archive.columns import HIDDEN, TABLES
+from projections.archive.prices import BUNDLED, read_prices
 from projections.generations import GENERATIONS
 from projections.session import SESSIONS
 from tests.projections.archive.history import History, tokens
@@ -31,7 +33,13 @@ from tests.projections.archive.history import History, tokens
 words = st.none() | st.sampled_from(("x", "y", ""))
 changes = st.one_of(
     st.builds(SessionCreated, title=words, agent=words, model=words, parent=words, source=words),
-    st.builds(SessionUpdated, title=words, mode=words, state=st.none() | st.just("paused")),
+    st.builds(
+        SessionUpdated,
+        title=words,
+        mode=words,
+        state=st.none() | st.just("paused"),
+        cleared=st.sampled_from(((), ("title",), ("mode", "parent"), ("unheard_of",))),
+    ),
     st.just(SessionEnded()),
     st.just(SessionDeleted()),
     st.just(RecordKept("codex", raw(1))),
@@ -134,14 +142,15 @@ def test_a_cost_is_given_or_estimated_or_unknown_and_says_which(tmp_path: Path) 
 
 def test_every_price_is_complete_and_says_where_it_is_from() -> None:
     """A price without source and date cannot be checked by anybody."""
-    for price in duck.prices():
-        for column in ("input_usd", "output_usd", "cache_read_usd", "cache_write_usd"):
-            assert float(price[column]) > 0, price
-        assert float(price["cache_read_usd"]) <= float(price["input_usd"]) < float(price["output_usd"])
-        assert price["source"]
-        assert re.fullmatch(r"\d{4}-\d\d-\d\d", price["as_of"])
-    patterns = [price["model_pattern"] for price in duck.prices()]
-    assert len(set(patterns)) == len(patterns)
+    with BUNDLED.open(newline="") as file:
+        lines = list(csv.DictReader(file))
+    prices = read_prices(BUNDLED)
+    for line, price in zip(lines, prices, strict=True):
+        assert all(amount > 0 for amount in price[1:]), price
+        assert price.cache_read_usd <= price.input_usd < price.output_usd
+        assert line["source"]
+        assert re.fullmatch(r"\d{4}-\d\d-\d\d", line["as_of"])
+    assert len({price.model_pattern for price in prices}) == len(prices)
 
 
 def test_every_sql_file_is_one_statement_with_a_header() -> None:
@@ -159,15 +168,18 @@ def test_every_sql_file_is_one_statement_with_a_header() -> None:
 
 
 def test_the_reference_names_every_column_of_files_and_views(tmp_path: Path) -> None:
-    """docs/formats/archive.md is the format; what it does not say, nobody can rely on."""
-    text = (duck.HERE.parents[1] / "docs" / "formats" / "archive.md").read_text()
+    """docs/reference/archive.md has them all; what it does not say, nobody can rely on."""
+    text = (duck.HERE.parents[1] / "docs" / "reference" / "archive.md").read_text()
+    text += (duck.HERE.parents[1] / "docs" / "formats" / "archive.md").read_text()
     sections = dict(re.findall(r"^### `(\w+)`\n(.*?)(?=^##|\Z)", text, re.M | re.S))
     with History().connect(tmp_path) as connection:
         described = {
             view: [(row[0], row[1]) for row in connection.sql(f"describe {view}").rows()]
-            for view in ("usage", "sessions")
+            for view in duck.VIEWS
         }
-    described |= {table: list(TABLES[table].columns.items()) for table in TABLES}
+    described["session_changes"] = list(TABLES["session_changes"].columns.items())
     for name, columns in described.items():
-        documented = re.findall(r"^\| `(\w+)` \| ([A-Z0-9(), ]+) \|", sections[name], re.M)
+        documented = re.findall(r"^\| `(\w+)` \| ([A-Z0-9(), \[\]]+) \|", sections[name], re.M)
         assert documented == [(n, t.replace("TIMESTAMP WITH TIME ZONE", "TIMESTAMPTZ")) for n, t in columns]
+    for name in HIDDEN:
+        assert f"| `{name}` | {TABLES['messages'].columns[name]} |" in text

@@ -1,0 +1,111 @@
+"""A DuckDB instance that is kept from question to question, and brought level with the log at each.
+
+Opening one takes tens of milliseconds, and reading 100,000 events that are in no Parquet file yet takes
+seconds; a question should not pay for that again. It is a cache: of one manifest, one price table and one
+tenant, thrown away when one of them changes, when its process ends, and in a forked child.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import weakref
+from pathlib import Path
+from threading import Lock
+
+import duckdb
+
+from projections.archive import duck, staging
+from projections.archive.building import Read, blocks
+from projections.archive.directory import ArchiveDirectory
+from projections.archive.manifest import Manifest
+from projections.archive.rows import Cursor
+from projections.archive.staging import Session, Staging
+
+
+class Warm:
+    """Views over the files of one manifest, and over a tail that grows. Any number of threads.
+
+    Attributes:
+        position: the last position that is seen.
+    """
+
+    def __init__(
+        self,
+        directory: ArchiveDirectory,
+        current: Manifest,
+        tenant: str | None,
+        prices: Path,
+        *,
+        memory_limit: str,
+        threads: int,
+    ) -> None:
+        self.position = current.archive_position
+        self._spill, lock = directory.new_spill()
+        self._lock = Lock()
+        self._cursors: dict[Session, Cursor] = {}
+        self._pid = os.getpid()
+        try:
+            self._connection = duck.open_duckdb(self._spill, memory_limit=memory_limit, threads=threads)
+        except BaseException:
+            _discard(None, self._spill, directory, lock, self._pid)
+            raise
+        # Also when nobody closes it: with the last reference, or at the end of the process.
+        self.close = weakref.finalize(
+            self, _discard, self._connection, self._spill, directory, lock, self._pid
+        )
+        try:
+            duck.create_archived(self._connection, directory.path, current)
+            staging.create_tail(self._connection)
+            duck.create_views(self._connection, tenant, prices)
+            duck.lock_down(
+                self._connection, [directory.path / file.name for file in current.files], self._spill
+            )
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def usable(self) -> bool:
+        """Whether this is the process that opened it: a child of a fork has none of DuckDB's threads."""
+        return self._pid == os.getpid()
+
+    def advance(self, read: Read, head: int) -> None:
+        """Add to the tail what the log has up to `head`. Raises Damaged."""
+        with self._lock:
+            if head <= self.position:
+                return
+            # Sessions in no file and not in the tail are looked up in the files; the rest is remembered.
+            with Staging(
+                self._spill, staging.cursor_lookup(self._connection), cursors=dict(self._cursors)
+            ) as staged:
+                for batch in staging.batches(blocks(read, self.position, head)):
+                    staged.add(batch)
+                self._connection.execute("begin")
+                try:
+                    staged.fill_tail(self._connection)
+                    self._connection.execute("commit")
+                except BaseException:
+                    self._connection.execute("rollback")
+                    raise
+                self._cursors = staged.cursors
+            self.position = head
+
+    def cursor(self) -> duckdb.DuckDBPyConnection:
+        """Return a connection of one's own to the same views."""
+        return self._connection.cursor()
+
+
+def _discard(
+    connection: duckdb.DuckDBPyConnection | None,
+    spill: Path,
+    directory: ArchiveDirectory,
+    lock: int,
+    pid: int,
+) -> None:
+    if pid != os.getpid():
+        return  # the parent still uses it
+    if connection is not None:
+        connection.close()
+    shutil.rmtree(spill, ignore_errors=True)
+    directory.unlock(lock)
