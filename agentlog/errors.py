@@ -4,6 +4,7 @@
     └── Refused                 what stands in the log does not allow the call; nothing was appended
         ├── NotFound            there is no such session or queue item
         ├── AlreadyExists       there is one already
+        ├── ClaimLost           the claim is over, and another worker may have it
         └── WrongTenant         the store was opened for another tenant
 
 A refusal rests on what Postgres said at that moment, never on memory alone.
@@ -38,6 +39,7 @@ __all__ = [
     "BadIdentifier",
     "BadInput",
     "BadPayload",
+    "ClaimLost",
     "Closed",
     "Conflict",
     "CopiesDisagree",
@@ -80,6 +82,18 @@ class AlreadyExists(Refused):
     """
 
     key: str
+
+
+class ClaimLost(Refused):
+    """Who claimed this does not hold it any more: its lease was over, or it was interrupted or finished.
+
+    Attributes:
+        key: id of the item or task.
+        token: the claim's position, which is not the newest.
+    """
+
+    key: str
+    token: int
 
 
 class WrongTenant(Refused):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from agentlog.access import Access
 from agentlog.conversation import Conversations
+from agentlog.external import ExternalJobs
 from agentlog.keyvalue import KeyValues
 from agentlog.plan import Plans
 from agentlog.queue import Queue
@@ -15,7 +16,7 @@ class Nouns:
     """The handles of what a store may name.
 
     Attributes:
-        sessions, conversation, queue, plan, keyvalue, access: one handle per noun.
+        sessions, conversation, queue, plan, keyvalue, access, external: one handle per noun.
     """
 
     def __init__(self, scope: Scope) -> None:
@@ -25,3 +26,4 @@ class Nouns:
         self.plan = Plans(scope)
         self.keyvalue = KeyValues(scope)
         self.access = Access(scope)
+        self.external = ExternalJobs(scope)

@@ -6,6 +6,7 @@ from eventlog.projection import InlineProjection
 from projections.access import GRANTS, PAIRINGS
 from projections.alias import ALIASES
 from projections.conversation import CONVERSATIONS, SUMMARIES
+from projections.external import EXTERNAL_JOBS
 from projections.generations import GENERATIONS
 from projections.keyvalue import KEY_VALUES
 from projections.plan import PLANS, TODO_LISTS
@@ -25,6 +26,7 @@ INLINE: tuple[InlineProjection, ...] = (
     PAIRINGS,
     GRANTS,
     PLANS,
+    EXTERNAL_JOBS,
 )
 
 # DDL that joins the tables for people; run again whenever one of them was made anew.

@@ -19,6 +19,8 @@ from agentlog.cli import (
     demonstration,
     examination,
     importing,
+    job_ends,
+    jobs,
     keyvalues,
     mending,
     named_queries,
@@ -61,7 +63,18 @@ for module in (
     replays,
 ):
     module.register(app)
-for module in (named_queries, aliases, plans, keyvalues, accesses, schemas, examination, about):
+for module in (
+    named_queries,
+    aliases,
+    plans,
+    keyvalues,
+    accesses,
+    jobs,
+    job_ends,
+    schemas,
+    examination,
+    about,
+):
     module.register(app)
 
 

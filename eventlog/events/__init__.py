@@ -31,6 +31,22 @@ from eventlog.events.conversation import (
     SummaryRecorded,
     Usage,
 )
+from eventlog.events.external import (
+    ExternalEvent,
+    JobCancelled,
+    JobCompleted,
+    JobDeleted,
+    JobDelivered,
+    JobDeliveryClaimed,
+    JobDeliveryFailed,
+    JobEnqueued,
+    JobFailed,
+    JobPollClaimed,
+    JobPolled,
+    JobPollFailed,
+    JobTimedOut,
+    JobUpdated,
+)
 from eventlog.events.fields import NULL
 from eventlog.events.keyvalue import KeyDeleted, KeySet, KeyValueEvent
 from eventlog.events.plan import (
@@ -63,6 +79,7 @@ from eventlog.strict import strict_json
 
 __all__ = [
     "EVENT_TYPES",
+    "EXTERNAL_JOB",
     "GRANT",
     "KEY",
     "NULL",
@@ -80,12 +97,26 @@ __all__ = [
     "ArchiveEvent",
     "ConversationCompacted",
     "ConversationEvent",
+    "ExternalEvent",
     "GenerationStarted",
     "GrantEvent",
     "ItemCancelled",
     "ItemClaimed",
     "ItemCompleted",
     "ItemEnqueued",
+    "JobCancelled",
+    "JobCompleted",
+    "JobDeleted",
+    "JobDelivered",
+    "JobDeliveryClaimed",
+    "JobDeliveryFailed",
+    "JobEnqueued",
+    "JobFailed",
+    "JobPollClaimed",
+    "JobPollFailed",
+    "JobPolled",
+    "JobTimedOut",
+    "JobUpdated",
     "KeyDeleted",
     "KeySet",
     "KeyValueEvent",
@@ -130,6 +161,7 @@ KEY = "key"
 PLAN = "plan"
 PAIRING = "pairing"
 GRANT = "grant"
+EXTERNAL_JOB = "external_job"
 
 AgentEvent = (
     SessionEvent
@@ -140,6 +172,7 @@ AgentEvent = (
     | PlanEvent
     | KeyValueEvent
     | AccessEvent
+    | ExternalEvent
 )
 
 

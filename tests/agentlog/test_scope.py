@@ -27,6 +27,7 @@ async def fill(store):
         await store.access.grant("agent", f"app of {tenant}", "allow", tenant=tenant)
         await store.plan.save("main", f"plan of {tenant}", plan_id="p", tenant=tenant)
         await store.keyvalue.set("k", f"value of {tenant}", tenant=tenant)
+        await store.external.enqueue("videos", f"request of {tenant}", id="1", tenant=tenant)
         await store.plan.replace_todos("main", [{"content": tenant, "status": "pending"}], tenant=tenant)
 
 
@@ -77,6 +78,24 @@ def calls(store, tenant):
         lambda: store.keyvalue.delete("k", **named),
         lambda: store.keyvalue.get("k", **named),
         lambda: store.keyvalue.list(**named),
+        lambda: store.external.enqueue("videos", 1, **named),
+        lambda: store.external.update("1", progress=1, **named),
+        lambda: store.external.cancel("1", **named),
+        lambda: store.external.delete("1", **named),
+        lambda: store.external.call_back("token", **named),
+        lambda: store.external.poll("w", **named),
+        lambda: store.external.polled("1", 1, **named),
+        lambda: store.external.poll_failed("1", 1, **named),
+        lambda: store.external.complete("1", 1, **named),
+        lambda: store.external.fail("1", 1, **named),
+        lambda: store.external.deliver("w", **named),
+        lambda: store.external.delivered("1", 1, **named),
+        lambda: store.external.delivery_failed("1", 1, **named),
+        lambda: store.external.due(**named),
+        lambda: store.external.get("1", **named),
+        lambda: store.external.list(**named),
+        lambda: store.external.status(**named),
+        lambda: store.external.cleanup(0, **named),
         lambda: store.access.request_pairing("c", "p", "1", **named),
         lambda: store.access.approve_pairing("c", "p", **named),
         lambda: store.access.remove_pairing("c", "p", **named),
@@ -125,6 +144,8 @@ async def test_what_a_store_of_one_tenant_shows_is_that_tenants_alone(open_store
                 await store.plan.list("main"),
                 await store.queue.claim("worker", limit=10),
                 await store.keyvalue.list(),
+                await store.external.poll("worker", limit=10),
+                await store.external.list(),
                 await store.access.pairings("c"),
                 await store.access.permissions(),
                 [event async for block in store.log.read() for event in block],

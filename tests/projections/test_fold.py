@@ -87,7 +87,8 @@ def test_no_state_ever_holds_nul(projection: Fold[Any]) -> None:
         }
         # Fields that are no text take a value that fits.
         data |= {name: 1 for name in data if name in ("generation", "first_message", "priority", "lease_s")}
-        data |= {name: 1 for name in data if name.startswith("tokens_")}
+        data |= {name: 1 for name in data if name.startswith("tokens_") or name.endswith(("_max", "_s"))}
+        data |= dict.fromkeys(data.keys() & {"until", "poll_at"}, "2026-12-01T00:00:00Z")
         for name in (
             "usage",
             "cost",
@@ -97,6 +98,8 @@ def test_no_state_ever_holds_nul(projection: Fold[Any]) -> None:
             "created_at",
             "cleared",
             *TIMES,
+            "timeout_at",
+            "retry_at",
         ):
             data.pop(name, None)
         if type == "todos_replaced":
@@ -138,6 +141,7 @@ def test_the_set_of_folds_and_versions_is_what_it_was() -> None:
     assert signature(INLINE).split(",") == [
         "aliases:1",
         "conversations:1",
+        "external_jobs:1",
         "generations:1",
         "grants:1",
         "key_values:1",

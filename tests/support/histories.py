@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from datetime import UTC, timedelta, timezone
 from decimal import Decimal
-from typing import Any
+from typing import Any, get_args
 
 from hypothesis import strategies as st
 from msgspec import Raw
 
 from eventlog.envelope import NewEvent, StreamId
 from eventlog.events import (
+    EXTERNAL_JOB,
     GRANT,
     KEY,
     NULL,
@@ -23,11 +24,25 @@ from eventlog.events import (
     AliasRemoved,
     AliasSet,
     ConversationCompacted,
+    ExternalEvent,
     GenerationStarted,
     ItemCancelled,
     ItemClaimed,
     ItemCompleted,
     ItemEnqueued,
+    JobCancelled,
+    JobCompleted,
+    JobDeleted,
+    JobDelivered,
+    JobDeliveryClaimed,
+    JobDeliveryFailed,
+    JobEnqueued,
+    JobFailed,
+    JobPollClaimed,
+    JobPolled,
+    JobPollFailed,
+    JobTimedOut,
+    JobUpdated,
     KeyDeleted,
     KeySet,
     MessageAppended,
@@ -66,6 +81,7 @@ KINDS: dict[type[Any], str] = {
     **dict.fromkeys((PairingRequested, PairingApproved, PairingRemoved), PAIRING),
     **dict.fromkeys((PermissionGranted, PermissionRevoked), GRANT),
     **dict.fromkeys((PlanSaved, PlanApproved, PlanStarted, PlanCompleted, PlanFailed, PlanCleared), PLAN),
+    **dict.fromkeys(get_args(ExternalEvent), EXTERNAL_JOB),
 }
 STREAMS = {kind: StreamId("acme", kind, "one") for kind in (SESSION, *KINDS.values())}
 
@@ -198,6 +214,28 @@ plan_events = st.one_of(
     st.builds(PlanCleared, texts, texts, optional),
 )  # fmt: skip
 
+waits = st.floats(0, 1e9)
+job_events = st.one_of(
+    st.builds(
+        JobEnqueued, words, raws, times, optional, optional, waits, st.none() | times, counts, optional,
+        optional_raws,
+    ),
+    st.builds(
+        JobUpdated, optional, st.none() | times, st.none() | times, st.none() | counts, optional_raws
+    ),
+    st.builds(JobPollClaimed, texts, times),
+    st.builds(JobPolled, times, optional_raws),
+    st.builds(JobPollFailed, times, optional),
+    st.builds(JobCompleted, optional_raws),
+    st.builds(JobFailed, optional),
+    st.just(JobTimedOut()),
+    st.builds(JobCancelled, optional),
+    st.builds(JobDeliveryClaimed, texts, times),
+    st.just(JobDelivered()),
+    st.builds(JobDeliveryFailed, st.none() | times, optional),
+    st.builds(JobDeleted, optional),
+)  # fmt: skip
+
 events = st.one_of(
     session_events,
     item_events,
@@ -206,6 +244,7 @@ events = st.one_of(
     pairing_events,
     grant_events,
     plan_events,
+    job_events,
 )
 
 _broken = st.sampled_from([SessionCreated, MessageAppended, GenerationStarted, TodosReplaced]).map(unreadable)
@@ -215,6 +254,7 @@ _broken_keys = st.sampled_from([KeySet, KeyDeleted]).map(unreadable)
 _broken_plans = st.sampled_from([PlanSaved, PlanCleared]).map(unreadable)
 _broken_pairings = st.sampled_from([PairingRequested, PairingApproved]).map(unreadable)
 _broken_grants = st.sampled_from([PermissionGranted, PermissionRevoked]).map(unreadable)
+_broken_jobs = st.sampled_from([JobEnqueued, JobUpdated, JobPollClaimed]).map(unreadable)
 
 # Histories as the log holds them, of one stream; now and then something that cannot be read.
 session_histories = st.lists(session_events.map(encoded) | _broken, max_size=12)
@@ -224,6 +264,7 @@ key_histories = st.lists(key_events.map(encoded) | _broken_keys, max_size=6)
 pairing_histories = st.lists(pairing_events.map(encoded) | _broken_pairings, max_size=6)
 grant_histories = st.lists(grant_events.map(encoded) | _broken_grants, max_size=6)
 plan_histories = st.lists(plan_events.map(encoded) | _broken_plans, max_size=6)
+job_histories = st.lists(job_events.map(encoded) | _broken_jobs, max_size=8)
 
 # Of any stream kind but `session`.
 other_histories = st.one_of(
@@ -233,4 +274,5 @@ other_histories = st.one_of(
     pairing_histories,
     grant_histories,
     plan_histories,
+    job_histories,
 )

@@ -57,6 +57,11 @@ def test_the_commands_are_those_of_the_design():
         *(f"access {name}" for name in ("pairings", "approve", "remove", "pairing")),
         *(f"access {name}" for name in ("permissions", "grant", "revoke", "permission")),
         *(f"plan {name}" for name in ("todos", "ls", "show")),
+        *(f"job {name}" for name in ("ls", "show", "status", "due", "enqueue", "poll", "polled", "complete")),
+        *(
+            f"job {name}"
+            for name in ("fail", "deliver", "delivered", "callback", "cancel", "delete", "cleanup")
+        ),
         *(f"schema {name}" for name in ("migrate", "print", "verify")),
     }
 

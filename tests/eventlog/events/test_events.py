@@ -75,6 +75,9 @@ def test_the_name_of_an_event_is_its_class_in_snake_case() -> None:
         "key_set", "key_deleted", "pairing_requested", "pairing_approved", "pairing_removed",
         "permission_granted", "permission_revoked",
         "plan_saved", "plan_approved", "plan_started", "plan_completed", "plan_failed", "plan_cleared",
+        "job_enqueued", "job_updated", "job_poll_claimed", "job_polled", "job_poll_failed", "job_completed",
+        "job_failed", "job_timed_out", "job_cancelled", "job_delivery_claimed", "job_delivered",
+        "job_delivery_failed", "job_deleted",
     }  # fmt: skip
 
 
