@@ -32,6 +32,8 @@ async def answers(store: Any) -> dict[str, Any]:
     found["counts"] = await store.queue.status()
     found["value"] = await store.keyvalue.get("k")
     found["keys"] = await store.keyvalue.list()
+    found["job"] = await store.external.get("v")
+    found["jobs"] = await store.external.list()
     return found
 
 
@@ -45,6 +47,8 @@ async def live(store: agentlog.Store) -> list[tuple[int, dict[str, Any]]]:
         lambda: store.plan.replace_todos("a", [{"content": "x", "status": "pending"}]),
         lambda: store.keyvalue.set("k", {"deep": [1]}),
         lambda: store.queue.claim("w"),
+        lambda: store.external.enqueue("videos", {"prompt": "a"}, id="v"),
+        lambda: store.external.poll("w"),
         lambda: store.conversation.compact("a", "so far"),
         lambda: store.sessions.update("a", title="second"),
         lambda: store.keyvalue.set("k", 2),
