@@ -6,7 +6,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed-$(shell cksum pyproject.toml | cut -d' ' -f1)
 
 .PHONY: help setup demo test check format bench clean
-.PHONY: simulate damage kill kill-postgres ambiguous fencing errno drill planted fuzz power-cut coverage
+.PHONY: browser simulate damage kill kill-postgres ambiguous fencing errno drill planted fuzz power-cut coverage
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */  make \1 \t/' | expand -t 24
@@ -29,6 +29,9 @@ test: setup  ## the whole test suite (lint, types and import rules included)
 
 check: setup  ## lint, formatting, types, import rules: seconds
 	$(BIN)/python -m pytest tests/test_house_rules.py
+
+browser: setup  ## the report in a real Chromium: light and dark, wide and narrow
+	$(BIN)/python -m pytest -m browser tests/browser
 
 format: setup  ## format the code
 	$(BIN)/ruff format . && $(BIN)/ruff check --fix .

@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import Any
 
 from agentlog.pages import Found
+from agentlog.report.table import NOTEBOOK_STYLE, html_table
 from eventlog.errors import AgentlogError, BadInput
 
 
@@ -68,6 +69,10 @@ class Answer:
     def dicts(self) -> list[dict[str, Any]]:
         """The rows by column name."""
         return [dict(zip(self.columns, row, strict=True)) for row in self.rows]
+
+    def _repr_html_(self) -> str:
+        """The rows as a table, for notebooks; the first hundred."""
+        return f"<style>{NOTEBOOK_STYLE}</style>" + html_table(self.columns, self.rows)
 
     def df(self) -> Any:
         """The rows as a pandas DataFrame; needs pandas."""

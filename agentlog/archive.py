@@ -13,6 +13,7 @@ from typing import Any
 from agentlog.answer import Answer
 from agentlog.errors import NotFound
 from agentlog.pages import CONTEXT_LINES_MAX, PAGE_BYTES, Found, excerpts, page, whole
+from agentlog.report.reports import Reports
 from agentlog.scope import Naming, Scope
 from agentlog.session_changes import present
 from eventlog.errors import BadInput
@@ -38,7 +39,7 @@ def decide_new_generation(
     return [GenerationStarted(number, (conversation or Conversation()).message_count, reason)]
 
 
-class Questions:
+class Questions(Reports):
     """Questions about the sessions that may be named, answered from the local copy of the log.
 
     Messages come in pages: at most so many, and at most `bytes_max` bytes of text. What was left out an
@@ -236,10 +237,6 @@ class Questions:
         owner = self._naming.owner(tenant)
         filters = parquet.Filters(keys, role, tool, generation, since, until)
         return self._question(lambda it: whole(it.search(words, owner, filters, limit, skip)), owner)
-
-    def _seen(self, tenant: str | None) -> str | None:
-        """Whose data a question over all of it is answered from; None for everybody's."""
-        return self._naming.owner(tenant) if tenant is not None else self._naming.tenant or None
 
     def _question(
         self,

@@ -27,6 +27,7 @@ from agentlog.cli import (
     plans,
     queues,
     replays,
+    reports,
     schemas,
     sessions,
     tailing,
@@ -65,6 +66,7 @@ for module in (
     module.register(app)
 for module in (
     named_queries,
+    reports,
     aliases,
     plans,
     keyvalues,

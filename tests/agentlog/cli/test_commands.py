@@ -49,7 +49,7 @@ def test_the_commands_are_those_of_the_design():
         *(f"sessions {name}" for name in ("ls", "show", "load", "end", "delete", "cleanup", "fork")),
         *(f"sessions alias {name}" for name in ("ls", "resolve", "put", "remove")),
         *(f"replay {name}" for name in ("rebuild", "state", "blame", "diff", "step")),
-        *("archive queries", "archive query"),
+        *("archive queries", "archive query", "report"),
         *(f"archive {name}" for name in ("stat", "head", "tail", "seq", "timeline", "grep", "search")),
         *(f"archive {name}" for name in ("status", "build", "compact", "check", "rebuild")),
         *(f"queue {name}" for name in ("ls", "enqueue", "claim", "complete", "cancel", "status")),
