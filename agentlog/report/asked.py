@@ -18,6 +18,8 @@ QUERIES = (
     "tokens_by_tenant",
     "cache_hit_rate_by_day",
     "cache_hit_rate",
+    "slowest_tools",
+    "failing_tools",
     "session_tree_cost",
     "longest_sessions",
     "session_timeline",

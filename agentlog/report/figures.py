@@ -133,6 +133,25 @@ def compaction(asked: Asked) -> Ranking:
     )  # fmt: skip
 
 
+def slow_tools(asked: Asked) -> Ranking:
+    """The tools whose calls take longest."""
+    bars = tuple(
+        RankingRow(str(row["tool"]), row["p95"], f"{row['calls']:,} calls")
+        for row in asked.dicts("slowest_tools")[:BARS_MAX]
+        if row["p95"] is not None
+    )
+    return Ranking("Slowest tools", "95 of 100 calls took at most so long.", bars, "seconds")
+
+
+def failing_tools(asked: Asked) -> Ranking:
+    """The tools that fail most often."""
+    bars = tuple(
+        RankingRow(str(row["tool"]), row["error_rate"], f"{row['errors']:,} of {row['results']:,}", 4)
+        for row in asked.dicts("failing_tools")[:BARS_MAX]
+    )
+    return Ranking("Failing tools", "Share of results that are errors.", bars, "fraction")
+
+
 def hours(asked: Asked) -> HeatMap:
     """When messages are said."""
     values = [[0.0] * 24 for _ in WEEKDAYS]

@@ -65,6 +65,7 @@ def sections(asked: Asked) -> list[Section]:
     for name, title, pictures in (
         ("spending", "Tokens and cost", _spending(asked)),
         ("sessions", "Sessions", _sessions(asked)),
+        ("tools", "Tools", _tools(asked)),
         ("rhythm", "Days and hours", _rhythm(asked)),
         ("queue", "Queue", _queue(asked)),
     ):
@@ -115,6 +116,11 @@ def _sessions(asked: Asked) -> list[Picture]:
     if compaction.rows:
         pictures.append(Picture("compaction_savings", compaction, asked.rows("compaction_savings")))
     return pictures
+
+
+def _tools(asked: Asked) -> list[Picture]:
+    charts = {"slowest_tools": figures.slow_tools(asked), "failing_tools": figures.failing_tools(asked)}
+    return [Picture(name, chart, asked.rows(name)) for name, chart in charts.items() if chart.rows]
 
 
 def _rhythm(asked: Asked) -> list[Picture]:

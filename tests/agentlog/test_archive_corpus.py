@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -33,7 +34,7 @@ def cost(model: str) -> Decimal:
     return sum(count * Decimal(price) for count, price in zip(counts, prices, strict=True)) / 1_000_000
 
 
-def records(paths: list[Path]) -> Iterator[dict[str, object]]:
+def records(paths: list[Path]) -> Iterator[dict[str, Any]]:
     for path in paths:
         for line in path.read_bytes().splitlines():
             record = json.loads(line) if line.strip() else None
@@ -90,6 +91,29 @@ def test_every_way_to_sum_up_gives_one_sum(ask: Ask) -> None:
     trees = ask("session_tree_cost", count=1000)
     assert sum(row[9] for row in trees if row[9] is not None) == total
     assert sum(row[4] for row in trees) == len({row[1] for row in ask("session_timeline", count=1000)}) + 1
+
+
+def blocks(record: dict[str, Any], kind: str) -> list[dict[str, Any]]:
+    content = record["message"].get("content") if isinstance(record.get("message"), dict) else None
+    return [one for one in content if one.get("type") == kind] if isinstance(content, list) else []
+
+
+def test_tools_equal_a_plain_count_of_the_files(ask: Ask) -> None:
+    """Calls by name, and the results of them that say they are errors."""
+    called: dict[str, str] = {}
+    calls: Counter[str] = Counter()
+    errors: Counter[str] = Counter()
+    everything = list(records(real_files("claude-code")))
+    for record in everything:
+        for block in blocks(record, "tool_use"):
+            called[block["id"]] = block["name"]
+            calls[block["name"]] += 1
+    for record in everything:
+        for block in blocks(record, "tool_result"):
+            errors[called[block["tool_use_id"]]] += block.get("is_error") is True
+
+    assert {row[0]: row[1] for row in ask("slowest_tools", count=1000)} == calls
+    assert {row[0]: row[3] for row in ask("failing_tools", count=1000)} == +errors
 
 
 def test_hours_equal_a_plain_count_of_the_files(ask: Ask) -> None:

@@ -64,7 +64,9 @@ def test_every_picture_has_a_title_a_text_and_a_table(document):
 
 def test_every_section_is_there_when_there_is_something_for_it(report):
     """And what all of it says in figures stands first."""
-    assert [section.name for section in sections(report)] == ["spending", "sessions", "rhythm", "queue"]
+    assert [section.name for section in sections(report)] == [
+        "spending", "sessions", "tools", "rhythm", "queue",
+    ]  # fmt: skip
     found = {tile.name: (tile.value, tile.note) for tile in tiles(report)}
     # 10 × 0.50 + 10 × 0.25, and forty responses nobody knows the price of.
     assert found["Cost"] == ("$7.50", "40 responses of unknown cost")

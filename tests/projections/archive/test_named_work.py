@@ -168,6 +168,40 @@ def test_messages_of_a_tree_are_told_by_what_they_are() -> None:
     assert (rows[2][2], rows[2][3].second, rows[2][4]) == (5, 2, "user")
 
 
+def called(history: History, tool: str, id: str, clock: str, *, day: int = 1) -> None:
+    said(history, "s", at(day, clock), [{"type": "tool_use", "id": id, "name": tool, "input": {}}])
+
+
+def finished(history: History, id: str, clock: str, *, error: bool = False, day: int = 1) -> None:
+    result = {"type": "tool_result", "tool_use_id": id, "content": "é", "is_error": error}
+    said(history, "s", at(day, clock), [result], role="user")
+
+
+def test_tools_are_slow_by_their_slowest_calls_and_fail_by_their_results() -> None:
+    """Bash takes 2, 10 and 3 s and fails once; Read takes 1 s, or does not answer; Web fails after 5 s."""
+    history = History()
+    for n, seconds in enumerate((2, 10, 3)):
+        called(history, "Bash", f"b{n}", f"10:0{n}:00")
+        finished(history, f"b{n}", f"10:0{n}:{seconds:02d}", error=n == 1)
+    called(history, "Read", "r1", "11:00:00")
+    finished(history, "r1", "11:00:01")
+    called(history, "Read", "r2", "11:01:00")
+    called(history, "Web", "w1", "11:00:00", day=2)
+    finished(history, "w1", "11:00:05", error=True, day=2)
+
+    with asking(history) as ask:
+        slowest, failing = ask("slowest_tools"), ask("failing_tools")
+        slowest_first = ask("slowest_tools", until="2026-11-01", count=1)
+        failing_first = ask("failing_tools", until="2026-11-01")
+    assert slowest == [
+        ("Bash", 3, 0, 3.0, 10.0, 10.0, 15.0, 6),
+        ("Web", 1, 0, 5.0, 5.0, 5.0, 5.0, 2),
+        ("Read", 2, 1, 1.0, 1.0, 1.0, 1.0, 2),
+    ]
+    assert failing == [("Web", 1, 1, 1, 1.0, 0), ("Bash", 3, 3, 1, 1 / 3, 0)]
+    assert (slowest_first, failing_first) == (slowest[:1], failing[1:])
+
+
 def queued(history: History, item: str, *steps: tuple[Any, str], tenant: str = "") -> None:
     for event, clock in steps:
         history.say(item, event, kind="queue_item", tenant=tenant, occurred_at=at(1, clock))
