@@ -95,15 +95,14 @@ def cost_by(asked: Asked, what: str) -> Ranking:
 
 def cost_by_tree(asked: Asked) -> Ranking:
     """The costliest sessions, with their sub-agents."""
-    rows = asked.dicts("session_tree_cost")[:BARS_MAX]
     bars = tuple(
         RankingRow(
-            session_name(row), _float(row["cost_usd"]),
-            f"{row['sessions'] - 1} sub-agents" if row["sessions"] > 2
-            else "1 sub-agent" if row["sessions"] == 2 else "",
+            session_name(row),
+            _float(row["cost_usd"]),
+            _counted(row["sessions"] - 1, "sub-agent") if row["sessions"] > 1 else "",
         )
-        for row in rows
-    )  # fmt: skip
+        for row in asked.dicts("session_tree_cost")[:BARS_MAX]
+    )
     return Ranking(
         "Costliest sessions", "What sessions cost together with their sub-agents and theirs.", bars, "USD"
     )
@@ -136,7 +135,7 @@ def compaction(asked: Asked) -> Ranking:
 def slow_tools(asked: Asked) -> Ranking:
     """The tools whose calls take longest."""
     bars = tuple(
-        RankingRow(str(row["tool"]), row["p95"], f"{row['calls']:,} calls")
+        RankingRow(str(row["tool"]), row["p95"], _counted(row["calls"], "call"))
         for row in asked.dicts("slowest_tools")[:BARS_MAX]
         if row["p95"] is not None
     )
@@ -204,6 +203,10 @@ def session_name(row: dict[str, Any]) -> str:
     """What to call a session: its title, else its key."""
     title = " ".join(str(row["title"] or "").split())
     return title or str(row["session"])
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count:,} {what}" if count == 1 else f"{count:,} {what}s"
 
 
 def _float(value: Any) -> float | None:
