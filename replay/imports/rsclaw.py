@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 import msgspec
@@ -37,6 +36,8 @@ from eventlog.events import (
 )
 from eventlog.events.keys import join_key
 from replay.imports.facts import Facts
+from replay.imports.rsclaw_values import a_json, a_text, a_time, time_of
+from replay.imports.rsclaw_work import external_job
 
 FORMAT = "rsclaw"
 SESSION_META, MESSAGES = "session_meta", "messages"
@@ -89,14 +90,6 @@ def place_of(key: str, sessions: set[str]) -> Place:
     if active is None:
         raise BadInput(f"key {key!r} is neither <session>:<seq> nor archive:<session>:gen<n>:<seq>")
     return Place(active["session"], None, int(active["seq"]))
-
-
-def time_of(seconds: int) -> datetime:
-    """Return a Unix time. Raises BadInput beyond the years 1 to 9999."""
-    try:
-        return datetime.fromtimestamp(seconds, UTC)
-    except (OverflowError, ValueError, OSError) as error:
-        raise BadInput(f"time {seconds} is not within the years 1 to 9999") from error
 
 
 class SessionTeller:
@@ -201,18 +194,18 @@ def other_events(table: str, key: str, value: Any, tenant: str) -> list[NewEvent
 
 
 def _kv(facts: Facts, key: str, value: Any) -> None:
-    facts.add(KEY, join_key("", _named(key)), KeySet(key, raw(_a_text(value))))
+    facts.add(KEY, join_key("", _named(key)), KeySet(key, raw(a_text(value))))
 
 
 def _alias(facts: Facts, key: str, value: Any) -> None:
-    facts.add(SESSION_ALIAS, key, AliasSet(_a_text(value)))
+    facts.add(SESSION_ALIAS, key, AliasSet(a_text(value)))
 
 
 def _pairing(facts: Facts, key: str, value: Any) -> None:
     channel, colon, peer = key.partition(":")
     if not (channel and colon and peer):
         raise BadInput(f"key {key!r} is not <channel>:<peer>")
-    state = _a_json(value)
+    state = a_json(value)
     event: PairingApproved | PairingRequested
     match state:
         case "Approved":
@@ -228,11 +221,10 @@ def _permission(facts: Facts, key: str, value: Any) -> None:
     agent, nul, app = key.partition("\0")
     if not (agent and nul and app):
         raise BadInput(f"key {key!r} is not <agent>, NUL, <app>")
-    grant = _a_json(value)
+    grant = a_json(value)
     match grant:
         case {"decision": str(decision), **rest}:
-            granted_at = rest.get("granted_at")
-            at = time_of(granted_at) if type(granted_at) is int else None
+            at = a_time(rest.get("granted_at"))
         case _:
             raise BadInput(f"grant {grant!r} has no decision")
     event = PermissionGranted(agent, app, decision, raw(Raw(value.encode())))
@@ -244,6 +236,7 @@ _TABLES: dict[str, Callable[[Facts, str, Any], None]] = {
     "session_aliases": _alias,
     "pairing": _pairing,
     "computer_permissions": _permission,
+    "external_jobs": external_job,
 }
 
 
@@ -251,19 +244,6 @@ def _named(key: str) -> str:
     if not key:
         raise BadInput("the key is empty")
     return key
-
-
-def _a_text(value: Any) -> str:
-    if not isinstance(value, str):
-        raise BadInput(f"the value is {value!r} and must be a text")
-    return value
-
-
-def _a_json(value: Any) -> Any:
-    try:
-        return msgspec.json.decode(_a_text(value))
-    except (msgspec.DecodeError, RecursionError) as error:
-        raise BadInput(f"the value is no JSON: {error}") from error
 
 
 def _text(value: Raw | None) -> str | None:

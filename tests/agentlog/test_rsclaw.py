@@ -177,7 +177,33 @@ def kept(path: str) -> bytes:
     return Path(path).read_bytes().rstrip(b"\n")
 
 
+JOB = {"status": "Pending", "next_poll_at": 4_000_000_000, "submitted_at": 1_700_000_000, "prompt": "a cat"}
+
+
+@pytest.mark.parametrize(
+    ("changed", "status", "delivery"),
+    [
+        ({"provider": "kling", "session_key": "s"}, "pending", "none"),
+        ({"status": "Done", "result": {"url": "u"}}, "completed", "waiting"),
+        ({"status": "Failed", "error": "no", "delivered_at": 1_700_000_100}, "failed", "delivered"),
+        ({"status": "TimedOut"}, "timed_out", "waiting"),
+    ],
+)
+async def test_provider_jobs_come_over_as_they_stand(
+    store: agentlog.Store, dump: Dump, changed: dict[str, Any], status: str, delivery: str
+):
+    dump.row("external_jobs", "j1", json.dumps(JOB | changed))
+    summary = await store.import_rsclaw(dump.write())
+    assert [row.reason for row in summary.rejected] == []
+    job = await store.external.get("j1")
+    assert job is not None
+    assert (job.status, job.delivery) == (status, delivery)
+    assert (job.provider, job.session) == (changed.get("provider", "rsclaw"), changed.get("session_key"))
+    assert job.request["prompt"] == "a cat"
+
+
 BAD = [
+    (b'{"table": "external_jobs", "key": "j", "value": "{}"}', "external_jobs", "no status"),
     (b"not json", "", "no row of a dump"),
     (b'{"table": "kv", "key": "k"}', "", "missing required field"),
     (b'{"table": "kv", "key": "k", "value": 7}', "kv", "must be a text"),
