@@ -15,10 +15,9 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import urlsplit, urlunsplit
 
-import asyncpg
 import msgspec
 
 from eventlog.envelope import MAX_TENANT_BYTES, check_text
@@ -32,8 +31,13 @@ PRESET = "AGENTLOG_PRESET"
 # Read by eventlog/embedded/binaries.py.
 POSTGRES_BIN = "AGENTLOG_POSTGRES_BIN"
 
-# A URL, keyword arguments of asyncpg.connect, or an open pool of the program's own.
-Postgres: TypeAlias = str | Mapping[str, Any] | asyncpg.Pool
+if TYPE_CHECKING:
+    import asyncpg
+
+    # A URL, keyword arguments of asyncpg.connect, or an open pool of the program's own.
+    Postgres: TypeAlias = str | Mapping[str, Any] | asyncpg.Pool
+else:
+    Postgres = Any  # `agentlog --help` waits for no driver
 
 
 class Configuration(msgspec.Struct, frozen=True, kw_only=True):
@@ -140,7 +144,7 @@ def shown(postgres: Postgres | None) -> str:
     """Return a server's address for people: user, host, port and database."""
     if postgres is None:
         return "embedded"
-    if isinstance(postgres, asyncpg.Pool):
+    if not isinstance(postgres, str | Mapping):
         return "a pool of the program's own"
     if not isinstance(postgres, str):
         host, database = postgres.get("host", "localhost"), postgres.get("database", "")
