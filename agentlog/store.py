@@ -34,6 +34,7 @@ from replay.against import verify_against
 from replay.imports.rejected import MoveSummary
 from replay.imports.rsclaw_source import import_rsclaw
 from replay.imports.runner import import_paths
+from replay.imports.s0_source import PREFIX, migrate_from_s0
 from replay.imports.summary import ImportSummary, ReportProgress
 from replay.past_log import Pasts
 from replay.quick import verify_quick
@@ -223,6 +224,31 @@ class Store(Nouns):
         log = self._scope.log
         owner, directory = self._scope.owner(tenant), log.directory.quarantine
         return await import_rsclaw(log, path, tenant=owner, quarantine_dir=directory, progress=progress)
+
+    async def migrate_from_s0(
+        self,
+        source: Postgres,
+        *,
+        prefix: str = PREFIX,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> MoveSummary:
+        """Move a Postgres session store into this log (docs/reference/migrate-from-s0.md). Twice is once.
+
+        Rows that become no event are copied to the quarantine directory and listed in `rejected`.
+
+        Args:
+            source: its Postgres, as `postgres` of `agentlog.open`. Nothing is changed there.
+            prefix: of its tables.
+            progress: hears (sessions done, of how many).
+        Raises:
+            Refused: this store was opened for one tenant.
+            BadInput: there is no session store with that prefix. LogUnavailable: no such server.
+        """
+        self._check_whole("migrate_from_s0")
+        log = self._scope.log
+        return await migrate_from_s0(
+            log, source, prefix=prefix, quarantine_dir=log.directory.quarantine, progress=progress
+        )
 
     async def verify(
         self,

@@ -23,6 +23,7 @@ from agentlog.cli import (
     jobs,
     keyvalues,
     mending,
+    migrating,
     named_queries,
     plans,
     queues,
@@ -54,6 +55,7 @@ app = App(
 for module in (
     demonstration,
     importing,
+    migrating,
     sessions,
     archives,
     archive_files,

@@ -1,0 +1,2 @@
+-- How many sessions a Postgres session store holds.
+SELECT count(*) FROM "{prefix}sessions"
