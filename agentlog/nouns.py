@@ -8,6 +8,7 @@ from agentlog.external import ExternalJobs
 from agentlog.keyvalue import KeyValues
 from agentlog.plan import Plans
 from agentlog.queue import Queue
+from agentlog.schedule import Schedules
 from agentlog.scope import Scope
 from agentlog.session import Sessions
 
@@ -16,7 +17,7 @@ class Nouns:
     """The handles of what a store may name.
 
     Attributes:
-        sessions, conversation, queue, plan, keyvalue, access, external: one handle per noun.
+        sessions, conversation, queue, plan, keyvalue, access, external, schedule: one handle per noun.
     """
 
     def __init__(self, scope: Scope) -> None:
@@ -27,3 +28,4 @@ class Nouns:
         self.keyvalue = KeyValues(scope)
         self.access = Access(scope)
         self.external = ExternalJobs(scope)
+        self.schedule = Schedules(scope)

@@ -11,6 +11,7 @@ from projections.generations import GENERATIONS
 from projections.keyvalue import KEY_VALUES
 from projections.plan import PLANS, TODO_LISTS
 from projections.queue import QUEUE_ITEMS
+from projections.schedule import SCHEDULE_LISTS, SCHEDULES
 from projections.session import SESSIONS
 from projections.tables import table_text
 
@@ -27,6 +28,8 @@ INLINE: tuple[InlineProjection, ...] = (
     GRANTS,
     PLANS,
     EXTERNAL_JOBS,
+    SCHEDULES,
+    SCHEDULE_LISTS,
 )
 
 # DDL that joins the tables for people; run again whenever one of them was made anew.

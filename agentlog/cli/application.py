@@ -16,6 +16,8 @@ from agentlog.cli import (
     aliases,
     archive_files,
     archives,
+    cron_files,
+    crons,
     demonstration,
     examination,
     importing,
@@ -79,6 +81,8 @@ for module in (
     examination,
     about,
 ):
+    module.register(app)
+for module in (crons, cron_files):
     module.register(app)
 
 

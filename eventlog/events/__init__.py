@@ -62,6 +62,18 @@ from eventlog.events.plan import (
     TodosReplaced,
 )
 from eventlog.events.queue import ItemCancelled, ItemClaimed, ItemCompleted, ItemEnqueued, QueueEvent
+from eventlog.events.schedule import (
+    ScheduleDeleted,
+    ScheduleEvent,
+    ScheduleFired,
+    ScheduleListEvent,
+    SchedulePaused,
+    ScheduleResumed,
+    ScheduleSet,
+    ScheduleSkipped,
+    SchedulesReplaced,
+    ScheduleTriggered,
+)
 from eventlog.events.session import (
     AliasEvent,
     AliasRemoved,
@@ -86,6 +98,8 @@ __all__ = [
     "PAIRING",
     "PLAN",
     "QUEUE_ITEM",
+    "SCHEDULE",
+    "SCHEDULE_LIST",
     "SCHEMAS",
     "SESSION",
     "SESSION_ALIAS",
@@ -137,6 +151,16 @@ __all__ = [
     "PlanStep",
     "QueueEvent",
     "RecordKept",
+    "ScheduleDeleted",
+    "ScheduleEvent",
+    "ScheduleFired",
+    "ScheduleListEvent",
+    "SchedulePaused",
+    "ScheduleResumed",
+    "ScheduleSet",
+    "ScheduleSkipped",
+    "ScheduleTriggered",
+    "SchedulesReplaced",
     "SessionCreated",
     "SessionDeleted",
     "SessionEnded",
@@ -162,6 +186,8 @@ PLAN = "plan"
 PAIRING = "pairing"
 GRANT = "grant"
 EXTERNAL_JOB = "external_job"
+SCHEDULE = "schedule"
+SCHEDULE_LIST = "schedule_list"
 
 AgentEvent = (
     SessionEvent
@@ -173,6 +199,8 @@ AgentEvent = (
     | KeyValueEvent
     | AccessEvent
     | ExternalEvent
+    | ScheduleEvent
+    | ScheduleListEvent
 )
 
 

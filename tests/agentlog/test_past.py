@@ -33,6 +33,7 @@ async def answers(store: Any) -> dict[str, Any]:
     found["value"] = await store.keyvalue.get("k")
     found["keys"] = await store.keyvalue.list()
     found["job"] = await store.external.get("v")
+    found["schedules"] = await store.schedule.list()
     found["jobs"] = await store.external.list()
     return found
 
@@ -49,6 +50,7 @@ async def live(store: agentlog.Store) -> list[tuple[int, dict[str, Any]]]:
         lambda: store.queue.claim("w"),
         lambda: store.external.enqueue("videos", {"prompt": "a"}, id="v"),
         lambda: store.external.poll("w"),
+        lambda: store.schedule.put("s", "@daily", {"x": 1}),
         lambda: store.conversation.compact("a", "so far"),
         lambda: store.sessions.update("a", title="second"),
         lambda: store.keyvalue.set("k", 2),

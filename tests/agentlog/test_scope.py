@@ -27,6 +27,7 @@ async def fill(store):
         await store.access.grant("agent", f"app of {tenant}", "allow", tenant=tenant)
         await store.plan.save("main", f"plan of {tenant}", plan_id="p", tenant=tenant)
         await store.keyvalue.set("k", f"value of {tenant}", tenant=tenant)
+        await store.schedule.put("s", "@daily", f"body of {tenant}", tenant=tenant)
         await store.external.enqueue("videos", f"request of {tenant}", id="1", tenant=tenant)
         await store.plan.replace_todos("main", [{"content": tenant, "status": "pending"}], tenant=tenant)
 
@@ -96,6 +97,21 @@ def calls(store, tenant):
         lambda: store.external.list(**named),
         lambda: store.external.status(**named),
         lambda: store.external.cleanup(0, **named),
+        lambda: store.schedule.put("s", "@daily", **named),
+        lambda: store.schedule.delete("s", **named),
+        lambda: store.schedule.pause("s", **named),
+        lambda: store.schedule.resume("s", **named),
+        lambda: store.schedule.trigger("s", **named),
+        lambda: store.schedule.get("s", **named),
+        lambda: store.schedule.list(**named),
+        lambda: store.schedule.upcoming("s", **named),
+        lambda: store.schedule.status(**named),
+        lambda: store.schedule.standing(**named),
+        lambda: store.schedule.fire(**named),
+        lambda: store.schedule.replace({}, **named),
+        lambda: store.schedule.change({}, **named),
+        lambda: store.schedule.keep_file("never-written.json5", **named),
+        lambda: store.schedule.sync_file("never-written.json5", **named),
         lambda: store.access.request_pairing("c", "p", "1", **named),
         lambda: store.access.approve_pairing("c", "p", **named),
         lambda: store.access.remove_pairing("c", "p", **named),
@@ -146,6 +162,7 @@ async def test_what_a_store_of_one_tenant_shows_is_that_tenants_alone(open_store
                 await store.keyvalue.list(),
                 await store.external.poll("worker", limit=10),
                 await store.external.list(),
+                await store.schedule.list(),
                 await store.access.pairings("c"),
                 await store.access.permissions(),
                 [event async for block in store.log.read() for event in block],

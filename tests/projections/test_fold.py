@@ -88,7 +88,9 @@ def test_no_state_ever_holds_nul(projection: Fold[Any]) -> None:
         # Fields that are no text take a value that fits.
         data |= {name: 1 for name in data if name in ("generation", "first_message", "priority", "lease_s")}
         data |= {name: 1 for name in data if name.startswith("tokens_") or name.endswith(("_max", "_s"))}
-        data |= dict.fromkeys(data.keys() & {"until", "poll_at"}, "2026-12-01T00:00:00Z")
+        data |= dict.fromkeys(
+            data.keys() & {"until", "poll_at", "tick", "first", "last"}, "2026-12-01T00:00:00Z"
+        )
         for name in (
             "usage",
             "cost",
@@ -100,8 +102,13 @@ def test_no_state_ever_holds_nul(projection: Fold[Any]) -> None:
             *TIMES,
             "timeout_at",
             "retry_at",
+            "next_tick",
+            "due_at",
+            "paused",
         ):
             data.pop(name, None)
+        if type == "schedules_replaced":
+            data["schedules"] = ["a\x00b"]
         if type == "todos_replaced":
             data["todos"] = [dict.fromkeys(("content", "status", "active_form", "id"), "a\x00b")]
         event = unreadable(EVENT_TYPES[type], msgspec.json.encode(data))
@@ -148,6 +155,8 @@ def test_the_set_of_folds_and_versions_is_what_it_was() -> None:
         "pairings:1",
         "plans:1",
         "queue_items:1",
+        "schedule_lists:1",
+        "schedules:1",
         "sessions:2",
         "summaries:1",
         "todo_lists:2",

@@ -18,6 +18,8 @@ from eventlog.events import (
     PAIRING,
     PLAN,
     QUEUE_ITEM,
+    SCHEDULE,
+    SCHEDULE_LIST,
     SESSION,
     SESSION_ALIAS,
     AgentEvent,
@@ -58,6 +60,15 @@ from eventlog.events import (
     PlanSaved,
     PlanStarted,
     RecordKept,
+    ScheduleDeleted,
+    ScheduleEvent,
+    ScheduleFired,
+    SchedulePaused,
+    ScheduleResumed,
+    ScheduleSet,
+    ScheduleSkipped,
+    SchedulesReplaced,
+    ScheduleTriggered,
     SessionCreated,
     SessionDeleted,
     SessionEnded,
@@ -82,6 +93,8 @@ KINDS: dict[type[Any], str] = {
     **dict.fromkeys((PermissionGranted, PermissionRevoked), GRANT),
     **dict.fromkeys((PlanSaved, PlanApproved, PlanStarted, PlanCompleted, PlanFailed, PlanCleared), PLAN),
     **dict.fromkeys(get_args(ExternalEvent), EXTERNAL_JOB),
+    **dict.fromkeys(get_args(ScheduleEvent), SCHEDULE),
+    SchedulesReplaced: SCHEDULE_LIST,
 }
 STREAMS = {kind: StreamId("acme", kind, "one") for kind in (SESSION, *KINDS.values())}
 
@@ -236,6 +249,21 @@ job_events = st.one_of(
     st.builds(JobDeleted, optional),
 )  # fmt: skip
 
+_next = (st.none() | times, st.none() | times)
+schedule_events = st.one_of(
+    st.builds(
+        ScheduleSet, texts, raws, optional, texts, integers, words, counts, waits, words, waits,
+        st.booleans(), optional, *_next,
+    ),
+    st.builds(ScheduleDeleted, optional),
+    st.builds(SchedulePaused, optional),
+    st.builds(ScheduleResumed, *_next),
+    st.builds(ScheduleFired, times, texts, *_next),
+    st.builds(ScheduleSkipped, times, times, words, *_next),
+    st.builds(ScheduleTriggered, texts),
+)  # fmt: skip
+list_events = st.builds(SchedulesReplaced, st.lists(texts, max_size=3).map(tuple))
+
 events = st.one_of(
     session_events,
     item_events,
@@ -245,6 +273,8 @@ events = st.one_of(
     grant_events,
     plan_events,
     job_events,
+    schedule_events,
+    list_events,
 )
 
 _broken = st.sampled_from([SessionCreated, MessageAppended, GenerationStarted, TodosReplaced]).map(unreadable)
@@ -264,6 +294,8 @@ key_histories = st.lists(key_events.map(encoded) | _broken_keys, max_size=6)
 pairing_histories = st.lists(pairing_events.map(encoded) | _broken_pairings, max_size=6)
 grant_histories = st.lists(grant_events.map(encoded) | _broken_grants, max_size=6)
 plan_histories = st.lists(plan_events.map(encoded) | _broken_plans, max_size=6)
+schedule_histories = st.lists(schedule_events.map(encoded) | st.just(unreadable(ScheduleSet)), max_size=8)
+list_histories = st.lists(list_events.map(encoded), max_size=4)
 job_histories = st.lists(job_events.map(encoded) | _broken_jobs, max_size=8)
 
 # Of any stream kind but `session`.
@@ -275,4 +307,6 @@ other_histories = st.one_of(
     grant_histories,
     plan_histories,
     job_histories,
+    schedule_histories,
+    list_histories,
 )

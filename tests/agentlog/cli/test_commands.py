@@ -63,6 +63,8 @@ def test_the_commands_are_those_of_the_design():
             f"job {name}"
             for name in ("fail", "deliver", "delivered", "callback", "cancel", "delete", "cleanup")
         ),
+        *(f"cron {name}" for name in ("ls", "show", "status", "put", "pause", "resume", "delete", "fire")),
+        *(f"cron {name}" for name in ("run", "import", "export", "watch")),
         *(f"schema {name}" for name in ("migrate", "print", "verify")),
     }
 

@@ -78,6 +78,8 @@ def test_the_name_of_an_event_is_its_class_in_snake_case() -> None:
         "job_enqueued", "job_updated", "job_poll_claimed", "job_polled", "job_poll_failed", "job_completed",
         "job_failed", "job_timed_out", "job_cancelled", "job_delivery_claimed", "job_delivered",
         "job_delivery_failed", "job_deleted",
+        "schedule_set", "schedule_deleted", "schedule_paused", "schedule_resumed", "schedule_fired",
+        "schedule_skipped", "schedule_triggered", "schedules_replaced",
     }  # fmt: skip
 
 
