@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from agentlog.errors import AgentlogError
     from agentlog.keyvalue import ABSENT, Entry
     from agentlog.local import LocalStore
-    from agentlog.message import Message
+    from agentlog.message import Draft, Message
     from agentlog.session import Session
     from agentlog.store import Store, open, open_local
     from eventlog.command import Command, Receipt
@@ -30,6 +30,7 @@ __all__ = [
     "ABSENT",
     "AgentlogError",
     "Command",
+    "Draft",
     "Entry",
     "Event",
     "LocalStore",
@@ -54,6 +55,7 @@ _HOMES = {
     "Entry": "agentlog.keyvalue",
     "Event": "eventlog.envelope",
     "LocalStore": "agentlog.local",
+    "Draft": "agentlog.message",
     "Message": "agentlog.message",
     "Receipt": "eventlog.command",
     "Session": "agentlog.session",

@@ -37,7 +37,7 @@ class Aliases:
     async def resolve(self, alias: str, *, tenant: str | None = None) -> str | None:
         """Return the key of the session that an alias stands for, None when it stands for none."""
         stream = self._scope.stream(SESSION_ALIAS, alias, tenant)
-        rows = await self._scope.fetch("alias", stream.tenant, alias)
+        rows = await self._scope.fetch("alias", stream.tenant, alias, of=stream)
         return rows[0]["session"] if rows else None
 
     async def put(

@@ -12,6 +12,7 @@ from typing import Any
 
 from agentlog.answer import Answer
 from agentlog.errors import NotFound
+from agentlog.message import ArchivedMessage, read_message
 from agentlog.pages import CONTEXT_LINES_MAX, PAGE_BYTES, Found, excerpts, page, whole
 from agentlog.report.reports import Reports
 from agentlog.scope import Naming, Scope
@@ -24,6 +25,7 @@ from projections.generations import Generation
 from projections.session import Session
 
 GENERATION_MAX = 2**31 - 1
+PAGE_EVENTS = 1_000
 
 
 def decide_new_generation(
@@ -287,6 +289,39 @@ class Archives(Questions):
 
         await self._scope.decide(stream, ["sessions", "conversations", "generations"], decide, meta=meta)
         return started[0].generation
+
+    async def load(
+        self, key: str, generation: int | None = None, *, tenant: str | None = None
+    ) -> list[ArchivedMessage]:
+        """Return all messages of a session as they were appended, whatever left the view since.
+
+        Exactly, from Postgres: by generation, and within each by its place, from 0.
+
+        Args:
+            generation: of that one alone.
+        Raises:
+            NotFound: there is no such session, or generation of it. FormatTooNew: see `read_message`.
+        """
+        stream = self._scope.stream(SESSION, key, tenant)
+        rows = await self._scope.fetch("generations", stream.tenant, key, of=stream)
+        chosen = [row for row in rows if generation is None or row["generation"] == generation]
+        if not chosen:
+            what = f"session {key!r}" if not rows else f"generation {generation} of session {key!r}"
+            raise NotFound(f"there is no {what}", hint="check key, generation and tenant", key=key)
+        found: list[ArchivedMessage] = []
+        for row in chosen:
+            after, end = row["first_version"] - 1, (row["next_version"] or row["end_version"] + 1) - 1
+            seq = 0
+            while after < end:
+                events = await self._scope.log.read_stream(stream, after, min(PAGE_EVENTS, end - after))
+                assert events, "versions of a stream have no gaps"
+                after = events[-1].version
+                for event in events:
+                    message = read_message(event)
+                    if message is not None:
+                        found.append(ArchivedMessage(row["generation"], seq, message))
+                        seq += 1
+        return found
 
     async def build(self, progress: Callable[[int, int], None] | None = None) -> int:
         """Write Parquet files for all this host has; return the position they reach.

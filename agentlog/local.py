@@ -15,15 +15,16 @@ from functools import cached_property
 from typing import Any
 
 from agentlog.archive import Questions
-from agentlog.message import Message, read_message
 from agentlog.scope import Naming
 from eventlog.command import Head
-from eventlog.envelope import Event, StreamId
+from eventlog.envelope import Event, StreamId, time_to_us
 from eventlog.errors import BadInput
 from eventlog.events import SESSION
 from eventlog.local import LocalCopy
 from projections.archive import Archive
 from projections.conversation import CONVERSATIONS
+from projections.message import Message
+from projections.window import Window
 
 
 class LocalStore:
@@ -60,9 +61,14 @@ class LocalStore:
             if event.type in CONVERSATIONS.types:
                 state = CONVERSATIONS.evolve(state, event, event.version)
         start = 1 if state is None else state.window_start
-        window = [read_message(event) for event in events if event.version >= start]
-        found = [message for message in window if message is not None]
-        return found if last is None else found[-last:]
+        window = Window(start - 1)
+        for event in events[start - 1 :]:
+            occurred_us = None if event.occurred_at is None else time_to_us(event.occurred_at)
+            window.take(
+                event.version, event.position, time_to_us(event.time), occurred_us,
+                event.type, event.schema, event.encoding, event.data,
+            )  # fmt: skip
+        return window.messages if last is None else window.messages[-last:]
 
     @cached_property
     def archive(self) -> Questions:

@@ -1,4 +1,4 @@
-"""Messages in and out: a provider's dict to an event, and an event back to that dict. No I/O.
+"""Messages in and out: a provider's dict to an event, and an event of the log back. No I/O.
 
 What the event has no field for travels in `source` as `{"message": {…}}`: the shape that imported
 messages have as well, so that both come back the same way.
@@ -7,47 +7,61 @@ messages have as well, so that both come back the same way.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
-from eventlog.envelope import Event
-from eventlog.errors import BadInput, FormatTooNew
-from eventlog.events import NULL, MessageAppended, UnknownEvent, Usage, decode_event, raw
-from eventlog.payload import decode_payload
+from eventlog.envelope import Event, time_to_us
+from eventlog.errors import BadInput
+from eventlog.events import NULL, MessageAppended, Usage, raw
+from projections.message import MESSAGE, Message, exact_fields, read_said
+
+__all__ = ["ArchivedMessage", "Draft", "Message", "as_cost", "as_usage", "new_message", "read_message"]
 
 
-class Message(msgspec.Struct, frozen=True, kw_only=True):
-    """One message of a conversation, as it stands in the log.
+class ArchivedMessage(NamedTuple):
+    """A message as it was appended, and its place: among those of its generation, from 0."""
+
+    generation: int
+    seq: int
+    message: Message
+
+
+class Draft(msgspec.Struct, frozen=True):
+    """A message that is to be appended or saved, with what belongs to it besides the provider's dict.
 
     Attributes:
-        message: the dict that was appended; for an imported one, what its source calls message.
-        role, content: of it. content is exactly what was appended.
-        usage: tokens this message adds; None when nothing was said.
-        source: for an imported message the rest of its record; None otherwise.
-        version: place in the session's stream; position: place in the whole log.
-        time: when the log accepted it; occurred_at: the source's own time, if it said one.
+        message: a provider's message: at least `role`; all of it is kept.
+        usage: the tokens this message adds: `Usage`, or a dict with its names.
+        cost: what it adds to the bill, in US dollars, exactly: Decimal, int or text, no float.
+        message_id: unique in its session; without it the message's own `id`, else a new one.
+        parent_id: the message it follows; without it the head.
+        metadata, environment: any JSON value.
+        occurred_at: the source's own time, with a time zone.
     """
 
-    message_id: str
-    role: str
-    content: Any
-    message: dict[str, Any]
-    parent_id: str | None
-    model: str | None
-    response_id: str | None
-    request_id: str | None
-    stop_reason: str | None
-    usage: Usage | None
-    cost: Decimal | None
-    sidechain: bool
-    compact_summary: bool
-    source: Any
-    version: int
-    position: int
-    time: str
-    occurred_at: str | None
+    message: Mapping[str, Any]
+    usage: Usage | Mapping[str, int] | None = None
+    cost: Decimal | int | str | None = None
+    model: str | None = None
+    message_id: str | None = None
+    parent_id: str | None = None
+    response_id: str | None = None
+    request_id: str | None = None
+    stop_reason: str | None = None
+    sidechain: bool = False
+    compact_summary: bool = False
+    metadata: Any = None
+    environment: Any = None
+    occurred_at: datetime | None = None
+
+    def event(self, id: str) -> MessageAppended:
+        """Return its event; `id` is its message's id when nothing else names it. Raises as `new_message`."""
+        fields = msgspec.structs.asdict(self)
+        del fields["message"], fields["occurred_at"]
+        return new_message(self.message, id=id, **fields)
 
 
 def new_message(
@@ -56,6 +70,8 @@ def new_message(
     id: str,
     usage: Usage | Mapping[str, int] | None = None,
     cost: Decimal | int | str | None = None,
+    metadata: Any = None,
+    environment: Any = None,
     **fields: Any,
 ) -> MessageAppended:
     """Return the event of a message.
@@ -82,58 +98,33 @@ def new_message(
     return MessageAppended(
         role=role,
         content=raw(message.get("content")),
-        usage=_usage(usage),
-        cost=_cost(cost),
+        usage=as_usage(usage),
+        cost=as_cost(cost),
         source=raw({"message": rest}) if rest else NULL,
+        metadata=NULL if metadata is None else raw(metadata),
+        environment=NULL if environment is None else raw(environment),
         **fields,
     )
 
 
 def read_message(event: Event) -> Message | None:
-    """Return the message of an event; None when it is another kind of event.
+    """Return the message of an event as it was appended; None when it is another kind of event.
 
     Raises:
         FormatTooNew: it is a message this release cannot read; leaving it out would be a lie.
     """
-    if event.type != "message_appended":
+    if event.type != MESSAGE:
         return None
-    said = decode_event(event.type, event.schema, event.data, event.encoding)
-    if isinstance(said, UnknownEvent):
-        raise FormatTooNew(
-            f"the message at position {event.position} cannot be read: {said.reason}",
-            hint="read it with the agentlog that wrote it; `store.log.read_stream` shows it as it is",
-        )
-    assert isinstance(said, MessageAppended)
-    if event.encoding is None:
-        content, source = decode_payload(said.content, None), decode_payload(said.source, None)
-    else:  # `decode_event` repairs what strict JSON cannot hold; the payload itself is exact
-        value = event.value
-        content, source = value["content"], value.get("source")
-    extra = source.get("message") if isinstance(source, dict) else None
-    message = {**(extra if isinstance(extra, dict) else {}), "role": said.role, "content": content}
+    said = read_said(event.type, event.schema, event.data, event.encoding, event.position)
+    occurred_us = None if event.occurred_at is None else time_to_us(event.occurred_at)
+    exact = exact_fields(event.data, event.encoding)
     return Message(
-        content=content,
-        message=message,
-        source=None if _is_ours(source) else source,
-        version=event.version,
-        position=event.position,
-        time=event.time,
-        occurred_at=event.occurred_at,
-        **{name: getattr(said, name) for name in _SAME},
+        said, said.parent_id, event.version, event.position, time_to_us(event.time), occurred_us, None, exact
     )
 
 
-_SAME = (
-    "message_id", "role", "parent_id", "model", "response_id", "request_id", "stop_reason",
-    "usage", "cost", "sidechain", "compact_summary",
-)  # fmt: skip
-
-
-def _is_ours(source: Any) -> bool:
-    return isinstance(source, dict) and source.keys() == {"message"}
-
-
-def _usage(usage: Usage | Mapping[str, int] | None) -> Usage | None:
+def as_usage(usage: Usage | Mapping[str, int] | None) -> Usage | None:
+    """Return usage as events have it. Raises BadInput."""
     if usage is None or isinstance(usage, Usage):
         return usage
     unknown = sorted(set(usage) - set(Usage.__struct_fields__))
@@ -148,7 +139,8 @@ def _usage(usage: Usage | Mapping[str, int] | None) -> Usage | None:
         raise BadInput(f"usage cannot be read: {error}") from error
 
 
-def _cost(cost: Decimal | int | str | None) -> Decimal | None:
+def as_cost(cost: Decimal | int | str | None) -> Decimal | None:
+    """Return an amount as events have it. Raises BadInput."""
     if cost is None or isinstance(cost, Decimal):
         return cost
     if isinstance(cost, bool) or not isinstance(cost, int | str):

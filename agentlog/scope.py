@@ -128,8 +128,12 @@ class Scope(Naming):
             Everything `Log.append` raises.
         """
         # One at a time here: side by side, all but one would only find out that they were too late.
-        async with self._turns.setdefault(stream, asyncio.Lock()):
+        async with self.turn(stream):
             return await self._decide(stream, projections, decide, meta)
+
+    def turn(self, stream: StreamId) -> asyncio.Lock:
+        """The lock of whoever decides on a stream in this process."""
+        return self._turns.setdefault(stream, asyncio.Lock())
 
     async def _decide(
         self, stream: StreamId, projections: Sequence[str], decide: Decide, meta: dict[str, Any] | None

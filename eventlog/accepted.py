@@ -29,7 +29,8 @@ def accepted(batch: Batch, appended: Appended) -> Committed:
             versions[event.stream] = version
             position += 1
         streams.update(versions)
-        waiting.append((entry.pending, Receipt(first, position - 1, versions, time)))
+        receipt = Receipt(first, position - 1, versions, time, states=entry.pending.observed)
+        waiting.append((entry.pending, receipt))
     block = Block(
         appended.first_position,
         len(lines),

@@ -48,6 +48,7 @@ class Pending:
         "future",
         "looked_up_on",
         "maybe_sent",
+        "observed",
         "streams",
         "tick",
         "wait_for_mirror",
@@ -75,6 +76,7 @@ class Pending:
         self.maybe_sent = False  # a commit with it inside, or with its event ids, lost its answer
         # Then: what was known of its streams before it was last looked up.
         self.looked_up_on: list[StreamState | None] | None = None
+        self.observed: dict[str, Any] | None = None  # the states its command asks for, after it
         self.committed = False  # Postgres has it; only the mirror may still keep it waiting
         self.attempts = 0  # how often it was rolled back, or its connection lost
         self.alone = False  # Postgres refused a batch with it inside: a batch of its own shows why
@@ -314,6 +316,9 @@ def _add(
             if after is not before:
                 states[number] = after
                 batch.write_row(projection, slot, after)
+    if pending.command.observe:
+        of_kind = zip(folds.get(slot.stream.kind, ()), slot.states, strict=True)
+        pending.observed = {p.name: state for p, state in of_kind if p.name in pending.command.observe}
 
 
 def _join(batch: Batch, slots: Sequence[Slot]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import msgspec
 
@@ -27,12 +28,15 @@ class Command(msgspec.Struct, frozen=True):
         idempotency_key: a repeat within the key's lifetime returns the first Receipt, whatever
             the events; at most 512 bytes. It is noted in the `meta` of the first event.
         durability: "both" or "postgres" for this command alone; None takes the log's setting.
+        observe: inline projections whose states, right after the command's last event and on its stream,
+            the Receipt is to tell.
     """
 
     events: Sequence[NewEvent]
     expected: Mapping[StreamId, int] = msgspec.field(default_factory=dict)
     idempotency_key: str | None = None
     durability: str | None = None
+    observe: Sequence[str] = ()
 
     def check(self) -> int:
         """Return at most how many bytes its lines take; raise BadInput when it can never be appended."""
@@ -115,6 +119,8 @@ class Receipt(msgspec.Struct, frozen=True):
         versions: of each stream written to, the version of the command's last event on it.
         time: when the log accepted it, RFC 3339.
         duplicate: True when an earlier command with this idempotency key is meant.
+        states: what was to be observed, by projection; None where that is not known any more: a
+            duplicate, or a commit whose answer was lost.
     """
 
     first_position: int
@@ -122,6 +128,7 @@ class Receipt(msgspec.Struct, frozen=True):
     versions: dict[StreamId, int]
     time: str
     duplicate: bool = False
+    states: Mapping[str, Any] | None = None
 
 
 class Head(msgspec.Struct, frozen=True):

@@ -98,6 +98,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     segment_age_max_s: float = 24 * 3600.0
     # States of streams kept in memory by the writer, counted in streams.
     cached_streams_max: int = 100_000
+    # Payloads of messages kept decoded for sessions that are loaded again and again, in bytes. 0: none.
+    cached_messages_bytes_max: int = 64 * 1024 * 1024
     # How long a connection attempt may take, and a statement outside of migrations and replay.
     connect_timeout_s: float = 10.0
     command_timeout_s: float = 60.0
@@ -146,8 +148,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             )
         if not 0 <= self.retries_max <= RETRIES_LIMIT:
             raise BadInput(f"retries_max is {self.retries_max} and must be from 0 to {RETRIES_LIMIT}")
-        if self.compress_min_bytes < 0:
-            raise BadInput(f"compress_min_bytes is {self.compress_min_bytes} and must be 0 or more")
+        for name in ("compress_min_bytes", "cached_messages_bytes_max"):
+            if not getattr(self, name) >= 0:
+                raise BadInput(f"{name} is {getattr(self, name)} and must be 0 or more")
         if self.batch_events_max > 10_000:
             raise BadInput(f"batch_events_max is {self.batch_events_max} and must be at most 10,000")
         if self.batch_bytes_max > BATCH_BYTES_LIMIT:

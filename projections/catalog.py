@@ -5,7 +5,7 @@ from __future__ import annotations
 from eventlog.projection import InlineProjection
 from projections.access import GRANTS, PAIRINGS
 from projections.alias import ALIASES
-from projections.conversation import CONVERSATIONS, SUMMARIES
+from projections.conversation import COMPACTIONS, CONVERSATIONS, SUMMARIES
 from projections.external import EXTERNAL_JOBS
 from projections.generations import GENERATIONS
 from projections.keyvalue import KEY_VALUES
@@ -30,6 +30,7 @@ INLINE: tuple[InlineProjection, ...] = (
     EXTERNAL_JOBS,
     SCHEDULES,
     SCHEDULE_LISTS,
+    COMPACTIONS,
 )
 
 # DDL that joins the tables for people; run again whenever one of them was made anew.

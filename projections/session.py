@@ -15,9 +15,13 @@ from msgspec import Raw
 from eventlog.events import (
     NULL,
     SESSION,
+    ConversationCleared,
     ConversationCompacted,
     GenerationStarted,
+    HeadMoved,
     MessageAppended,
+    MessageEdited,
+    MessagesRemoved,
     RecordKept,
     SessionCreated,
     SessionDeleted,
@@ -25,6 +29,7 @@ from eventlog.events import (
     SessionUpdated,
     SummaryRecorded,
     TodosReplaced,
+    UsageRecorded,
 )
 from projections.columns import moment, opaque, stream_key
 from projections.fold import Fold
@@ -129,5 +134,10 @@ SESSIONS = Fold(
         SummaryRecorded,
         GenerationStarted,
         TodosReplaced,
+        MessageEdited,
+        MessagesRemoved,
+        HeadMoved,
+        ConversationCleared,
+        UsageRecorded,
     ),
 )

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from cyclopts import App
 
+from agentlog.cli import conversations
 from agentlog.cli.options import NO_OPTIONS, Options
 from agentlog.cli.progress import Progress
 from agentlog.cli.running import FINE, with_store
@@ -19,8 +20,9 @@ alias = App(name="alias", help="Other names for sessions: list, resolve, put, re
 
 
 def register(app: App) -> None:
-    """Add the commands of this file to those of sessions."""
+    """Add the commands of this file, and those of conversations.py, to those of sessions."""
     sessions.command(alias)
+    conversations.register(app)
 
 
 @alias.command

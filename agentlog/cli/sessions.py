@@ -144,7 +144,7 @@ def load(
             raise unknown(session)
         for message in messages:
             if output.json:
-                output.document(message)
+                output.document(message.asdict())
             else:
                 output.line(heading(message, output.people))
                 output.line(visible_lines(readable(message.content)) + "\n")

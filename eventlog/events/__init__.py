@@ -25,11 +25,16 @@ from eventlog.events.access import (
 )
 from eventlog.events.archive import ArchiveEvent, GenerationStarted
 from eventlog.events.conversation import (
+    ConversationCleared,
     ConversationCompacted,
     ConversationEvent,
+    HeadMoved,
     MessageAppended,
+    MessageEdited,
+    MessagesRemoved,
     SummaryRecorded,
     Usage,
+    UsageRecorded,
 )
 from eventlog.events.external import (
     ExternalEvent,
@@ -109,11 +114,13 @@ __all__ = [
     "AliasRemoved",
     "AliasSet",
     "ArchiveEvent",
+    "ConversationCleared",
     "ConversationCompacted",
     "ConversationEvent",
     "ExternalEvent",
     "GenerationStarted",
     "GrantEvent",
+    "HeadMoved",
     "ItemCancelled",
     "ItemClaimed",
     "ItemCompleted",
@@ -135,6 +142,8 @@ __all__ = [
     "KeySet",
     "KeyValueEvent",
     "MessageAppended",
+    "MessageEdited",
+    "MessagesRemoved",
     "PairingApproved",
     "PairingEvent",
     "PairingRemoved",
@@ -171,6 +180,7 @@ __all__ = [
     "TodosReplaced",
     "UnknownEvent",
     "Usage",
+    "UsageRecorded",
     "decode_event",
     "event_type",
     "new",
@@ -226,7 +236,7 @@ EVENT_TYPES: dict[str, type[Any]] = {event_type(kind): kind for kind in get_args
 SCHEMAS: dict[str, int] = dict.fromkeys(EVENT_TYPES, 1)
 
 _TYPE_OF = {kind: name for name, kind in EVENT_TYPES.items()}
-_MESSAGE = event_type(MessageAppended)
+_COSTING = frozenset(map(event_type, (MessageAppended, MessageEdited, UsageRecorded)))
 _encode = msgspec.json.Encoder().encode
 _DECODE = {name: msgspec.json.Decoder(kind).decode for name, kind in EVENT_TYPES.items()}
 
@@ -285,7 +295,7 @@ def new(
             f"{event.__class__.__name__} is no event", hint="see docs/reference/events.md for those there are"
         )
     schema = SCHEMAS[name]
-    if name == _MESSAGE and event.cost is not None and not event.cost.is_finite():  # type: ignore[union-attr]
+    if name in _COSTING and event.cost is not None and not event.cost.is_finite():  # type: ignore[union-attr]
         raise BadPayload(f"cost of {name} is {event.cost}, which is no amount")  # type: ignore[union-attr]
     try:
         line = _encode(event)

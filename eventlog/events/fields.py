@@ -18,6 +18,8 @@ NULL = Raw(b"null")
 # Fits an `integer` column, so that 2^32 of them still fit a `bigint` sum.
 Integer = Annotated[int, Meta(ge=-(2**31), le=2**31 - 1)]
 Count = Annotated[int, Meta(ge=0, le=2**31 - 1)]
+# Of what grows beyond 32 bits: tokens of a conversation, versions of a stream. Exact in any JSON reader.
+LargeCount = Annotated[int, Meta(ge=0, le=2**53)]
 # With a time zone: a time without one means another moment on every machine.
 Time = Annotated[datetime, Meta(tz=True)]
 # A word of a small vocabulary ("active"), short enough for an index.

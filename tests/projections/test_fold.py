@@ -91,6 +91,9 @@ def test_no_state_ever_holds_nul(projection: Fold[Any]) -> None:
         data |= dict.fromkeys(
             data.keys() & {"until", "poll_at", "tick", "first", "last"}, "2026-12-01T00:00:00Z"
         )
+        data |= dict.fromkeys(data.keys() & {"until", "poll_at"}, "2026-12-01T00:00:00Z")
+        data |= {name: 1 for name in data if name.startswith("tokens_")}
+        data |= {name: 1 for name in data if name.startswith(("tokens_", "messages_", "window_"))}
         for name in (
             "usage",
             "cost",
@@ -105,12 +108,15 @@ def test_no_state_ever_holds_nul(projection: Fold[Any]) -> None:
             "next_tick",
             "due_at",
             "paused",
+            "message_ids",
         ):
             data.pop(name, None)
         if type == "schedules_replaced":
             data["schedules"] = ["a\x00b"]
         if type == "todos_replaced":
             data["todos"] = [dict.fromkeys(("content", "status", "active_form", "id"), "a\x00b")]
+        if type == "messages_removed":
+            data["message_ids"] = ["a\x00b"]
         event = unreadable(EVENT_TYPES[type], msgspec.json.encode(data))
         state = projection.evolve(None, event, 2)
         assert state is not None
@@ -147,7 +153,8 @@ def test_the_set_of_folds_and_versions_is_what_it_was() -> None:
     """A fold that gives other states needs another version, so that stores rebuild its table."""
     assert signature(INLINE).split(",") == [
         "aliases:1",
-        "conversations:1",
+        "compactions:1",
+        "conversations:2",
         "external_jobs:1",
         "generations:1",
         "grants:1",

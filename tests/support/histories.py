@@ -25,9 +25,11 @@ from eventlog.events import (
     AgentEvent,
     AliasRemoved,
     AliasSet,
+    ConversationCleared,
     ConversationCompacted,
     ExternalEvent,
     GenerationStarted,
+    HeadMoved,
     ItemCancelled,
     ItemClaimed,
     ItemCompleted,
@@ -48,6 +50,8 @@ from eventlog.events import (
     KeyDeleted,
     KeySet,
     MessageAppended,
+    MessageEdited,
+    MessagesRemoved,
     PairingApproved,
     PairingRemoved,
     PairingRequested,
@@ -77,6 +81,7 @@ from eventlog.events import (
     Todo,
     TodosReplaced,
     Usage,
+    UsageRecorded,
     event_type,
     new,
     raw,
@@ -163,6 +168,8 @@ messages = st.builds(
     cost=st.none() | costs,
     sidechain=st.booleans(),
     source=optional_raws,
+    metadata=optional_raws,
+    environment=optional_raws,
 )
 
 session_events = st.one_of(
@@ -185,6 +192,14 @@ session_events = st.one_of(
         ConversationCompacted, optional, st.none() | counts, st.none() | counts, optional, optional, optional
     ),
     st.builds(SummaryRecorded, texts, optional),
+    st.builds(
+        MessageEdited, texts, role=optional, content=optional_raws, parent_id=optional,
+        usage=st.none() | usages, cost=st.none() | costs, metadata=optional_raws,
+    ),
+    st.builds(MessagesRemoved, st.lists(texts, max_size=3).map(tuple), optional),
+    st.builds(HeadMoved, st.integers(0, 20), counts, optional),
+    st.builds(ConversationCleared, optional),
+    st.builds(UsageRecorded, st.none() | usages, st.none() | costs),
     st.builds(GenerationStarted, st.integers(0, 5) | counts, counts, optional),
     st.builds(TodosReplaced, st.lists(todos, max_size=4).map(tuple)),
 )  # fmt: skip

@@ -47,7 +47,22 @@ def test_the_commands_are_those_of_the_design():
             "version",
         ),
         *("repair", "restore postgres", "restore segments"),
-        *(f"sessions {name}" for name in ("ls", "show", "load", "end", "delete", "cleanup", "fork")),
+        *(
+            f"sessions {name}"
+            for name in (
+                "ls",
+                "show",
+                "load",
+                "end",
+                "delete",
+                "cleanup",
+                "fork",
+                "heads",
+                "rewind",
+                "pop",
+                "clear",
+            )
+        ),
         *(f"sessions alias {name}" for name in ("ls", "resolve", "put", "remove")),
         *(f"replay {name}" for name in ("rebuild", "state", "blame", "diff", "step")),
         *("archive queries", "archive query", "report"),

@@ -27,3 +27,19 @@ def test_aliases_are_put_resolved_listed_and_removed(cli):
     assert cli("sessions", "alias", "ls", "--json").document == {"alias": "old", "session": "new"}
     assert cli("sessions", "alias", "remove", "old").status == 0
     assert cli("sessions", "alias", "resolve", "old").status == 1
+
+
+def test_a_conversation_is_rewound_popped_and_cleared(cli, transcript):
+    """And its branches are shown, whatever is in view."""
+    cli("import", "claude-code", str(transcript))
+    key = cli("sessions", "ls", "--json").document["key"]
+    first, second = [row["message_id"] for row in cli("sessions", "load", key, "--json").rows]
+
+    assert cli("sessions", "rewind", key, first, "--reason", "again").status == 0
+    assert [row["message_id"] for row in cli("sessions", "load", key, "--json").rows] == [first]
+    assert [row["message_id"] for row in cli("sessions", "heads", key, "--json").rows] == [second]
+    assert cli("sessions", "rewind", key, "nowhere").status == 1
+    assert first in cli("sessions", "pop", key, "-n", "1").out
+    assert cli("sessions", "rewind", key, second).status == 0
+    assert cli("sessions", "clear", key).status == 0
+    assert cli("sessions", "load", key, "--json").rows == []

@@ -70,7 +70,8 @@ def test_the_name_of_an_event_is_its_class_in_snake_case() -> None:
     assert set(EVENT_TYPES) == {
         "session_created", "session_updated", "session_ended", "session_deleted", "record_kept",
         "alias_set", "alias_removed",
-        "message_appended", "conversation_compacted", "summary_recorded", "generation_started",
+        "message_appended", "message_edited", "messages_removed", "head_moved", "conversation_cleared",
+        "usage_recorded", "conversation_compacted", "summary_recorded", "generation_started",
         "item_enqueued", "item_claimed", "item_completed", "item_cancelled", "todos_replaced",
         "key_set", "key_deleted", "pairing_requested", "pairing_approved", "pairing_removed",
         "permission_granted", "permission_revoked",
