@@ -9,22 +9,26 @@ from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
 
 from agentlog.errors import AlreadyExists, NotFound
+from agentlog.exports import Exports
 from agentlog.scope import Scope
 from eventlog.command import Receipt
 from eventlog.envelope import Event, StreamId
 from eventlog.errors import BadInput, Conflict
 from eventlog.events import SESSION, SessionCreated
 from projections.session import DELETED
+from replay.event_types import EventType, event_types
 from replay.fork import append_fork
 from replay.moment import Moment, find_moment
 from replay.past_log import Pasts
+from replay.rebuild_part import rebuild_part
 from replay.receipt import MARKS_DEFAULT, LogReceipt, take_receipt
+from replay.report import Progress, RebuildReport
 from replay.state import Blame, Change, Step, StreamState, blame, changes, of_kind, state_of, steps
 
 PAGE_EVENTS = 500
 
 
-class Replays:
+class Replays(Exports):
     """What a store's log can tell about its past.
 
     `position` and `time` say when: after that position, or after the last one accepted by that time; with
@@ -32,7 +36,7 @@ class Replays:
     """
 
     def __init__(self, scope: Scope, pasts: Pasts) -> None:
-        self._scope = scope
+        super().__init__(scope)
         self._pasts = pasts
 
     async def receipt(self, marks: int = MARKS_DEFAULT) -> LogReceipt:
@@ -171,6 +175,30 @@ class Replays:
         if receipt is None:
             raise AlreadyExists(f"session {new_key!r} is that fork already", hint=_OTHER, key=new_key)
         return receipt
+
+    async def rebuild(
+        self,
+        kind: str | None = None,
+        key: str | None = None,
+        *,
+        projections: Sequence[str] = (),
+        tenant: str | None = None,
+        progress: Progress | None = None,
+    ) -> RebuildReport:
+        """Put right the projection rows of one stream or, without kind and key, of one tenant.
+
+        `Store.rebuild` does so for the whole log. Raises BadInput: there is no such stream, tenant or table.
+        """
+        names = tuple(projections) or None
+        if kind is None or key is None:
+            owner = self._scope.owner(tenant)
+            return await rebuild_part(self._scope.log, tenant=owner, names=names, progress=progress)
+        stream = self._stream(kind, key, tenant)
+        return await rebuild_part(self._scope.log, stream=stream, names=names, progress=progress)
+
+    async def event_types(self) -> list[EventType]:
+        """Return which types of events the whole log holds, in which shapes, and how they are read here."""
+        return await event_types(self._scope.log)
 
     async def _was_deleted(self, stream: StreamId, moment: Moment) -> bool:
         state = await self._state(stream, moment)

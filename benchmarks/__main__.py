@@ -8,7 +8,7 @@ import sys
 
 from benchmarks.harness import console, machine
 
-ALL = ("append", "streams", "imports", "replay", "load", "hosts")
+ALL = ("append", "streams", "imports", "replay", "past", "load", "hosts")
 
 
 def main() -> int:

@@ -159,13 +159,13 @@ class FoldAll:
         self.streams[stream] = folded
         return folded
 
-    def count(self, projection: InlineProjection) -> int:
-        """How many rows a projection has."""
+    def count(self, projection: InlineProjection, only: Iterable[StreamId] | None = None) -> int:
+        """How many rows a projection has, of all streams or of some."""
         number = self._number(projection)
         return sum(
-            len(folded.rows[number])
-            for folded in self.streams.values()
-            if folded.stream.kind == projection.kind
+            len(self.streams[stream].rows[number])
+            for stream in (self.streams if only is None else only)
+            if stream.kind == projection.kind
         )
 
     def rows_json(

@@ -64,7 +64,7 @@ async def rebuild(
     await fold_to_head(log, fold, source, tell)
     found, wrong, compared_at = await _compare(log, fold, projections, source, tell)
     fold.touched.clear()
-    async with _own_connection(log) as connection:
+    async with own_connection(log) as connection:
         # What came in since, so that little is left for the time under the gate.
         await fold_to_head(log, fold, source, no_progress)
         async with connection.transaction():
@@ -181,7 +181,7 @@ async def _compare(
 ) -> tuple[list[Finding], dict[str, set[int]], int]:
     """Compare at the head of one snapshot; return findings, the streams concerned by table, the head."""
     async with (
-        _own_connection(log) as connection,
+        own_connection(log) as connection,
         connection.transaction(isolation="repeatable_read", readonly=True),
     ):
         head = await connection.fetchval(filled("head_position", schema=log.settings.schema))
@@ -301,7 +301,7 @@ async def _remember_filled(
 
 
 @asynccontextmanager
-async def _own_connection(log: Log) -> AsyncIterator[asyncpg.Connection]:
+async def own_connection(log: Log) -> AsyncIterator[asyncpg.Connection]:
     """Give a connection that is none of the pool's: while it is held the log is read through that."""
     connection = await connect(
         log.reads.target,

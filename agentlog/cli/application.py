@@ -20,6 +20,7 @@ from agentlog.cli import (
     crons,
     demonstration,
     examination,
+    exporting,
     importing,
     job_ends,
     jobs,
@@ -84,6 +85,8 @@ for module in (
     module.register(app)
 for module in (crons, cron_files):
     module.register(app)
+
+exporting.register(app)
 
 
 def run(words: Sequence[str]) -> int:

@@ -42,9 +42,23 @@ def progress() -> Iterator[Progress]:
         yield Progress(None)
         return
     from rich.console import Console
-    from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import (
+        BarColumn,
+        ProgressColumn,
+        Task,
+        TaskProgressColumn,
+        TextColumn,
+        TimeRemainingColumn,
+    )
     from rich.progress import Progress as Bars
+    from rich.text import Text
 
-    columns = TextColumn("{task.description}", markup=False), BarColumn(), TaskProgressColumn()
+    class RateColumn(ProgressColumn):
+        """How much of it is done in a second."""
+
+        def render(self, task: Task) -> Text:
+            return Text(f"{task.speed:,.0f}/s" if task.speed else "")
+
+    columns = TextColumn("{task.description}", markup=False), BarColumn(), TaskProgressColumn(), RateColumn()
     with Bars(*columns, TimeRemainingColumn(), console=Console(stderr=True), transient=True) as bars:
         yield Progress(bars)

@@ -28,22 +28,39 @@ def register(app: App) -> None:
 
 
 @replay.command
-def rebuild(*tables: str, options: Options = NO_OPTIONS) -> int:
+def rebuild(
+    *tables: str,
+    kind: str = "session",
+    key: str | None = None,
+    only_tenant: Annotated[bool, Parameter(name="--only-tenant", negative="")] = False,
+    options: Options = NO_OPTIONS,
+) -> int:
     """Fold the whole log beside the live tables, compare, and put right what differs.
 
     Exit status 1 when something differed; it is right now. Writers go on meanwhile. Always the
-    whole log, whatever the tenant.
+    whole log, whatever the tenant, unless --key or --only-tenant says otherwise.
 
     Parameters
     ----------
     tables
         Names of projection tables; without any, all of them.
+    kind
+        Kind of the one stream of --key.
+    key
+        Rows of one stream alone.
+    only_tenant
+        Rows of the tenant of --tenant alone.
     """
 
     async def work(store: Store, output: Output, progress: Progress) -> int:
         import msgspec
 
-        report = await store.rebuild(tables, progress.step)
+        if key is not None:
+            report = await store.replay.rebuild(kind, key, projections=tables, progress=progress.step)
+        elif only_tenant:
+            report = await store.replay.rebuild(projections=tables, progress=progress.step)
+        else:
+            report = await store.rebuild(tables, progress.step)
         rate = round(report.events / report.seconds) if report.seconds else 0
         values = msgspec.structs.asdict(report) | {"events_per_s": rate}
         if output.json:
@@ -60,7 +77,7 @@ def rebuild(*tables: str, options: Options = NO_OPTIONS) -> int:
                 output.say(f"put right: {found}")
         return WRONG if report.differences else FINE
 
-    return with_store(options, work, whole=True)
+    return with_store(options, work, whole=key is None and not only_tenant)
 
 
 @replay.command

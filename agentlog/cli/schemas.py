@@ -1,13 +1,18 @@
-"""`agentlog schema migrate / print / verify`: the database."""
+"""`agentlog schema migrate / print / verify / events`: the database, and the shapes of what is in it."""
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 from cyclopts import App
 
 from agentlog.cli.options import NO_OPTIONS, Options
-from agentlog.cli.progress import progress
-from agentlog.cli.running import FINE, WRONG, check_exists, configured, finish
+from agentlog.cli.progress import Progress, progress
+from agentlog.cli.running import FINE, WRONG, check_exists, configured, finish, with_store
 from agentlog.cli.show import Output
+
+if TYPE_CHECKING:
+    from agentlog.store import Store
 
 schema = App(name="schema", help="The database schema: bring it up to date, print it, compare it.")
 
@@ -89,3 +94,22 @@ async def _verify(options: Options) -> int:
         if not found:
             output.say(f"schema {settings.schema} is as this release makes it")
     return WRONG if found else FINE
+
+
+@schema.command
+def events(*, options: Options = NO_OPTIONS) -> int:
+    """List the types of events that the log holds, in which shapes, and how this release reads them.
+
+    read: as they are. upcast: raised to today's shape. newer, unknown: of a later release; kept and
+    passed on, folded as nothing. Always of the whole log.
+    """
+
+    async def work(store: Store, output: Output, bars: Progress) -> int:
+        import msgspec
+
+        columns = ("type", "schema", "events", "first_position", "last_position", "reading")
+        found = await store.replay.event_types()
+        output.table(columns, [list(msgspec.structs.astuple(one)) for one in found])
+        return FINE
+
+    return with_store(options, work, whole=True)

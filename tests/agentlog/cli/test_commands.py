@@ -81,7 +81,7 @@ def test_the_commands_are_those_of_the_design():
         *(f"cron {name}" for name in ("ls", "show", "status", "put", "pause", "resume", "delete", "fire")),
         *(f"cron {name}" for name in ("run", "import", "export", "watch")),
         *(f"schema {name}" for name in ("migrate", "print", "verify")),
-    }
+    } | {"schema events", "export", "merge", "restore export"}
 
 
 @pytest.mark.parametrize("words", COMMANDS, ids=" ".join)

@@ -66,3 +66,13 @@ def test_what_cannot_be_shown_is_told_and_changes_nothing(told, words, status):
     assert (answer.status, answer.out) == (status, "")
     assert answer.err.startswith("agentlog: ")
     assert cli("status", "--json").document["position"] == before
+
+
+def test_a_part_is_rebuilt_and_the_shapes_of_events_are_listed(told):
+    """Of one session, of one tenant; nothing differed."""
+    cli, key = told
+    part = cli("replay", "rebuild", "--key", key, "--json")
+    assert (part.status, part.document["differences"]) == (0, [])
+    assert cli("replay", "rebuild", "sessions", "--only-tenant", "--json").document["rows"] == {"sessions": 1}
+    assert cli("replay", "rebuild", "--key", "nobody").status == 2
+    assert {row["reading"] for row in cli("schema", "events", "--json").rows} == {"read"}
