@@ -25,6 +25,7 @@ from replay.statements import filled
 from replay.tables import filled_for, read_streams, write_rows
 
 TEMPORARY = "pg_temp"
+_NOBODY = StreamId("", "nobody", "")
 READS_MAX = 200  # rolled back reads leave dead rows behind: after so many the tables are made anew
 
 
@@ -39,6 +40,7 @@ class PastTables:
         self._reads = 0
         self._filled = False
         self._closed = False
+        self._ids: dict[StreamId, int] = {}
 
     async def fetch_of(
         self, fold: FoldAll, stream: StreamId, moment: Moment, sql: str, arguments: Sequence[Any]
@@ -50,8 +52,8 @@ class PastTables:
                 transaction = connection.transaction()
                 await transaction.start()
                 try:
-                    await self._put(connection, fold, stream, moment.position)
-                    return await self._query(connection, moment, sql, arguments)
+                    await self._put(connection, fold, stream, moment)
+                    return await self._query(connection, sql, arguments)
                 finally:
                     await transaction.rollback()
             except BaseException as error:
@@ -68,7 +70,7 @@ class PastTables:
                 if not self._filled:
                     await self._fill(connection, moment)
                     self._filled = True
-                return await self._query(connection, moment, sql, arguments)
+                return await self._query(connection, sql, arguments)
             except BaseException as error:
                 self._give_up(error)
                 raise
@@ -120,29 +122,32 @@ class PastTables:
                 raise unavailable(error) from error
 
     async def _put(
-        self, connection: asyncpg.Connection, fold: FoldAll, stream: StreamId, position: int
+        self, connection: asyncpg.Connection, fold: FoldAll, stream: StreamId, moment: Moment
     ) -> None:
+        """Put the moment and the rows of one stream into the tables, which are empty."""
         folded = fold.streams.get(stream)
-        if folded is None:
-            return
-        rows = await self._log.reads.fetch(
-            self._log.reads.statements.find_streams, *[[part] for part in stream]
-        )
-        id = rows[0]["id"]
+        id = await self._id(stream) if folded is not None else None
+        version = folded.version if folded is not None else 0
         projections = fold.projections.get(stream.kind, ())
         inserts = "".join(
             f", past_{number} AS ("
-            + filled_for("insert_rows", TEMPORARY, projection).replace("$1::json", f"${number + 7}::json")
+            + filled_for("insert_rows", TEMPORARY, projection).replace("$1::json", f"${number + 8}::json")
             + ")"
             for number, projection in enumerate(projections)
         )
+        pairs = [(id, stream)] if id is not None else []
         said = [
-            (b"[%b]" % b",".join(fold.rows_json(projection, [(id, stream)]))).decode()
-            for projection in projections
+            (b"[%b]" % b",".join(fold.rows_json(projection, pairs))).decode() for projection in projections
         ]
-        await connection.execute(
-            filled("past_rows", inserts=inserts), position, id, *stream, folded.version, *said
-        )
+        await connection.execute(filled("past_rows", inserts=inserts), *moment, id, *stream, version, *said)
+
+    async def _id(self, stream: StreamId) -> int:
+        """The id of a stream; it never changes."""
+        if stream not in self._ids:
+            columns = [[part] for part in stream]
+            rows = await self._log.reads.fetch(self._log.reads.statements.find_streams, *columns)
+            self._ids[stream] = rows[0]["id"]
+        return self._ids[stream]
 
     async def _fill(self, connection: asyncpg.Connection, moment: Moment) -> None:
         """Fold the log up to the moment, and write all of it."""
@@ -152,9 +157,7 @@ class PastTables:
             known, _ = await read_streams(live, self._schema)
         ids = {stream: known[stream][0] for stream in fold.streams}
         async with connection.transaction():
-            await connection.copy_records_to_table(
-                "moment", schema_name=TEMPORARY, records=[(moment.position,)], columns=("position",)
-            )
+            await self._put(connection, FoldAll(self._log.projections), _NOBODY, moment)
             records = [(ids[stream], *stream, folded.version) for stream, folded in fold.streams.items()]
             columns = ("id", "tenant", "kind", "key", "version")
             await connection.copy_records_to_table(
@@ -165,10 +168,12 @@ class PastTables:
                 await write_rows(connection, TEMPORARY, fold, projection, ids, every)
 
     async def _query(
-        self, connection: asyncpg.Connection, moment: Moment, sql: str, arguments: Sequence[Any]
+        self, connection: asyncpg.Connection, sql: str, arguments: Sequence[Any]
     ) -> list[asyncpg.Record]:
-        # What a query compares with the clock is compared with the time that it was then.
-        then = f"'{moment.time}'::timestamptz"
-        text = sql.replace("{schema}", TEMPORARY).replace("clock_timestamp()", then).replace("now()", then)
+        # What a query compares with the clock is compared with the time that it was then. (No literal: the
+        # text stays the same, and so does the prepared statement.)
+        text = sql.replace("{schema}", TEMPORARY)
+        for clock in ("clock_timestamp()", "now()"):
+            text = text.replace(clock, "(SELECT m.time FROM pg_temp.moment AS m)")
         rows: list[asyncpg.Record] = await connection.fetch(text, *arguments)
         return rows
