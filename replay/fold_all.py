@@ -66,6 +66,7 @@ class _Step(NamedTuple):
     number: int
     evolve: Any
     row_key: tuple[str, ...]
+    begins: bool  # it changes nothing where there is a state
 
 
 class Folded:
@@ -131,8 +132,10 @@ class FoldAll:
             if steps is None:
                 continue
             states = folded.states
-            for number, evolve, row_key in steps:
+            for number, evolve, row_key, begins in steps:
                 before = states[number]
+                if begins and before is not None:
+                    continue
                 after = evolve(before, event, version)
                 if after is before:
                     continue
@@ -153,6 +156,10 @@ class FoldAll:
         """Begin with a stream that was folded up to a position."""
         self.streams[folded.stream] = folded
         self.position = position
+
+    def begin(self, stream: StreamId) -> Folded:
+        """Begin with a stream whose states the caller fills in."""
+        return self._new(stream)
 
     def _new(self, stream: StreamId) -> Folded:
         folded = Folded(stream, len(self.projections.get(stream.kind, ())), self._steps.get(stream.kind, {}))
@@ -193,5 +200,6 @@ def _steps(projections: Sequence[InlineProjection]) -> dict[str, list[_Step]]:
     steps: dict[str, list[_Step]] = {}
     for number, projection in enumerate(projections):
         for type in projection.types:
-            steps.setdefault(type, []).append(_Step(number, projection.evolve, projection.row_key))
+            step = _Step(number, projection.evolve, projection.row_key, type in projection.begins)
+            steps.setdefault(type, []).append(step)
     return steps

@@ -12,11 +12,12 @@ from replay.tables import BY_ID, BY_RANGE, filled_for
 from tests.replay.support import Spoiled
 from tests.support.queries import assert_prepares
 
-# Those about the past name temporary tables that only its own connection has: test_past.py runs them.
+# Those about the past and about users' projections name tables that only these make: test_past.py and
+# test_following.py run them.
 QUERIES = sorted(
     file.name.removesuffix(".sql")
     for file in (files("replay") / "queries").iterdir()
-    if not file.name.startswith("past_")
+    if not file.name.startswith(("past_", "own_"))
 )
 PRESENT_EVENTS = (files("replay.imports") / "present_events.sql").read_text()
 

@@ -1,0 +1,2 @@
+-- The schema of projections that a user registered to follow the log.
+CREATE SCHEMA IF NOT EXISTS {own}
