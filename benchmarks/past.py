@@ -56,6 +56,7 @@ EVENTS_PER_STREAM = 100
 BLOCK_EVENTS = 64
 TIME_US = 1_790_000_000_000_000
 SAMPLES = 300
+PEER_EVENTS = 50_000  # its inserts take longer than all the rest
 AGENTS = 64
 
 
@@ -108,15 +109,15 @@ def fill(data: Path) -> int:
     return position
 
 
-def fold_segments(log: Log) -> tuple[float, list[int]]:
-    """(events per second of processor, MB of memory at each fifth) of a fold from the segments."""
+def fold_segments(log: Log) -> tuple[float, float, list[int]]:
+    """(events per second of processor, of time, MB of memory at each fifth) of a fold from the segments."""
     fold, sizes, head = FoldAll(log.projections), list[int](), log.segments.durable_position
-    start = time.process_time()
+    start, began = time.process_time(), time.perf_counter()
     for block in log.segments.read():
         fold.add(block)
         if fold.position * 5 // head > len(sizes):
             sizes.append(resident_mb())
-    return head / (time.process_time() - start), sizes
+    return head / (time.process_time() - start), head / (time.perf_counter() - began), sizes
 
 
 def resident_mb() -> int:
@@ -162,7 +163,7 @@ def pyeventsourcing(log: Log, target: Any) -> float | None:
     recorder.create_table()
     names: dict[uuid.UUID, Stream] = {}
     batch: list[Any] = []
-    for block in log.segments.read():
+    for block in log.segments.read(0, PEER_EVENTS):
         for event in block:
             id = uuid.uuid5(uuid.NAMESPACE_OID, event.stream.kind + event.stream.key)
             names[id] = event.stream
@@ -256,7 +257,7 @@ async def run() -> None:
 
 
 async def measure(log: Log, target: Any, count: int) -> None:
-    rate, sizes = fold_segments(log)
+    rate, by_time, sizes = fold_segments(log)
     rebuilt = []
     for source in ("segments", "postgres"):
         start = time.perf_counter()
@@ -264,7 +265,7 @@ async def measure(log: Log, target: Any, count: int) -> None:
         rebuilt.append(count / (time.perf_counter() - start))
     cursor = await cursor_and_fold(log, target)
     peer = await asyncio.to_thread(pyeventsourcing, log, target)
-    times = f"{rate / peer:.1f} × pyeventsourcing" if peer else ""
+    times = f"{by_time / peer:.1f} × pyeventsourcing, by time" if peer else ""
     results = [
         Result("fold of the segments, per core", rate, 0, 0, times, "≥ 100,000/s", rate >= 100_000),
         Result("rebuild from the segments", rebuilt[0], 0, 0, f"{rebuilt[0] / cursor:.1f} × the cursor"),
@@ -272,7 +273,7 @@ async def measure(log: Log, target: Any, count: int) -> None:
         Result("a bare asyncpg cursor and the same fold", cursor, 0, 0),
     ]
     if peer:
-        row = Result("pyeventsourcing and the same fold", peer, 0, 0, "", "ours ≥ 3 ×", rate >= 3 * peer)
+        row = Result("pyeventsourcing and the same fold", peer, 0, 0, "", "ours ≥ 3 ×", by_time >= 3 * peer)
         results.append(row)
     results += await states(log)
     results += await appends(log)

@@ -7,12 +7,15 @@ nothing: it writes in one transaction, at its end.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+
+import asyncpg
 
 from eventlog.envelope import StreamId
 from eventlog.errors import BadInput
 from eventlog.log import Log
 from eventlog.postgres.sql import gate_key
+from eventlog.projection import InlineProjection
 from replay.fold_all import FoldAll
 from replay.past import StreamPast
 from replay.rebuild import chosen, fold_to_head, fold_until, own_connection
@@ -63,14 +66,7 @@ async def rebuild_part(
                 f"the log has no {stream or f'stream of tenant {tenant!r}'}", hint="check its name"
             )
         ids = {one: id for one, (id, _) in (await read_streams(connection, schema))[0].items()}
-        found: list[Finding] = []
-        for projection in projections:
-            wrong = set()
-            async for difference in differences(connection, schema, fold, projection, ids, only):
-                wrong.add(difference.stream_id)
-                found.append(difference.finding())
-            if wrong:
-                await write_rows(connection, schema, fold, projection, ids, wrong)
+        found = await _correct(connection, schema, fold, projections, ids, only)
         if found:
             await connection.execute(filled("next_epoch", schema=schema))
     ended = log.clock.monotonic()
@@ -82,3 +78,23 @@ async def rebuild_part(
         differences=found,
         gate_seconds=ended - held,
     )
+
+
+async def _correct(
+    connection: asyncpg.Connection,
+    schema: str,
+    fold: FoldAll,
+    projections: Sequence[InlineProjection],
+    ids: Mapping[StreamId, int],
+    only: Sequence[StreamId],
+) -> list[Finding]:
+    """Write the rows of some streams that are not what the fold says; return what was wrong."""
+    found: list[Finding] = []
+    for projection in projections:
+        wrong = set()
+        async for difference in differences(connection, schema, fold, projection, ids, only):
+            wrong.add(difference.stream_id)
+            found.append(difference.finding())
+        if wrong:
+            await write_rows(connection, schema, fold, projection, ids, wrong)
+    return found
