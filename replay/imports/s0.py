@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 import msgspec
@@ -35,6 +36,7 @@ from eventlog.events import (
     Todo,
     TodosReplaced,
     Usage,
+    UsageRecorded,
     raw,
 )
 from eventlog.events.keys import join_key
@@ -51,6 +53,9 @@ _USAGE = {
     "cache_read_input_tokens": "cache_read_tokens",
     "cache_creation_input_tokens": "cache_write_tokens",
 }
+_TOKENS_MAX = 2**31 - 1  # of one event
+_CORRECTIONS_MAX = 1_000
+
 Row = Mapping[str, Any]
 Reject = Callable[[str, Row, str], None]
 
@@ -81,6 +86,7 @@ class _Move:
         self._key: str = session["id"]
         self._reject = reject
         self._rejected: set[tuple[str, str]] = set()
+        self._usage = Usage()
         self._summary: str | None = None
 
     def each(self, table: str, rows: Iterable[Row], convert: Callable[[Row], None]) -> None:
@@ -109,24 +115,26 @@ class _Move:
         self._say(created, row["created_at"])
 
     def compacts(self, row: Row) -> None:
-        rest = {name: row[name] for name in ("id", "saved_tokens", "original_count", "new_count")}
         compacted = ConversationCompacted(
             trigger=row["trigger"], tokens_before=row["pre_tokens"], tokens_after=row["post_tokens"],
-            summary=row["summary"], logical_parent_id=row["logical_parent_id"], source=raw(rest),
+            tokens_saved=row["saved_tokens"], summary=row["summary"],
+            messages_before=row["original_count"], messages_after=row["new_count"],
+            logical_parent_id=row["logical_parent_id"], source=raw({"id": row["id"]}),
         )  # fmt: skip
         self._say(compacted, row["created_at"])
 
     def messages(self, row: Row) -> None:
         usage, rest = _usage(row["usage"])
-        kept = {"usage": rest, "metadata": row["metadata"], "environment": row["environment"]}
-        source = {name: Raw(text.encode()) for name, text in kept.items() if text is not None}
         message = MessageAppended(
             message_id=row["id"], role=row["role"], content=_json(row["content"]),
             parent_id=row["parent_id"], model=row["model"], request_id=row["request_id"], usage=usage,
             sidechain=bool(row["is_sidechain"]), compact_summary=bool(row["is_compact_summary"]),
-            source=raw(source) if source else NULL,
+            metadata=_json(row["metadata"]), environment=_json(row["environment"]),
+            source=NULL if rest is None else raw({"usage": Raw(rest.encode())}),
         )  # fmt: skip
         self._say(message, row["created_at"])
+        if usage is not None:
+            self._usage = Usage(*(a + b for a, b in zip(_counts(self._usage), _counts(usage), strict=True)))
 
     def summaries(self, row: Row) -> None:
         summary = SummaryRecorded(row["summary"], row["leaf_message_id"], raw({"id": row["id"]}))
@@ -195,8 +203,29 @@ class _Move:
         self._say(updated, row["updated_at"])
         if row["summary"] is not None and row["summary"] != self._summary:
             self._say(SummaryRecorded(row["summary"], None, raw({"column": "summary"})), row["updated_at"])
+        for correction in self._corrections(row):
+            self._say(correction, row["updated_at"])
         record = {**row, "config": _json(row["config"]), "permissions": _json(row["permissions"])}
         self._say(RecordKept(FORMAT, raw(record), "sessions"), row["updated_at"])
+
+    def _corrections(self, row: Row) -> list[UsageRecorded]:
+        """What the totals say more, or less, than the messages: those that a compaction took away."""
+        source = raw({"columns": ["total_input_tokens", "total_output_tokens", "total_cost_usd"]})
+        more = [
+            (row["total_input_tokens"] or 0) - self._usage.input_tokens,
+            (row["total_output_tokens"] or 0) - self._usage.output_tokens,
+        ]
+        cost = row["total_cost_usd"] or Decimal(0)
+        if not cost.is_finite():
+            raise BadInput(f"total_cost_usd is {cost}, which is no amount")
+        if max(map(abs, more)) > _CORRECTIONS_MAX * _TOKENS_MAX:
+            raise BadInput(f"total_input_tokens and total_output_tokens are {more[0]:,} and {more[1]:,} off")
+        found: list[UsageRecorded] = []
+        while any(more) or cost:
+            step = [max(-_TOKENS_MAX, min(_TOKENS_MAX, tokens)) for tokens in more]
+            found.append(UsageRecorded(Usage(*step), cost or None, source=source))
+            more, cost = [all - now for all, now in zip(more, step, strict=True)], Decimal(0)
+        return found
 
 
 def _json(text: str | None) -> Raw:
@@ -214,3 +243,7 @@ def _usage(text: str | None) -> tuple[Usage | None, str | None]:
     usage = msgspec.convert(counts, Usage)
     known = {theirs for theirs, ours in _USAGE.items() if ours in counts}
     return usage, None if set(value) <= known else text
+
+
+def _counts(usage: Usage) -> tuple[int, ...]:
+    return msgspec.structs.astuple(usage)

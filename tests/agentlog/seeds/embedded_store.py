@@ -6,11 +6,10 @@ provider jobs and cron have programs of their own. Holds no test.
 
 from __future__ import annotations
 
-from contextlib import suppress
 from typing import Any, Protocol
 
 import agentlog
-from agentlog.errors import NotFound, Refused
+from agentlog.errors import NotFound
 
 Archived = tuple[int, int, Any]  # seq, generation, message
 
@@ -148,10 +147,7 @@ class OnAgentlog:
         found = await self.store.sessions.get(key, deleted=True)
         if found is not None and found.state == "deleted":
             await self.store.sessions.create(key)
-        await self.store.conversation.append(key, message)
-        session = await self.store.sessions.get(key)
-        assert session is not None
-        return len(await self.archive_load(key, session.generation + 1)) - 1
+        return (await self.store.conversation.append(key, message)).seq
 
     async def load_messages(self, key: str) -> list[Any]:
         if not await self.store.sessions.exists(key):
@@ -172,8 +168,7 @@ class OnAgentlog:
 
     async def delete_session(self, key: str) -> None:
         if await self.store.sessions.exists(key):
-            with suppress(Refused):  # there is nothing in view
-                await self.store.conversation.compact(key)
+            await self.store.conversation.clear(key)
             await self.store.sessions.delete(key)
 
     async def list_sessions(self) -> list[str]:
