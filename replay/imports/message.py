@@ -51,7 +51,7 @@ def read_message(
     plain = (
         record.whole
         and message.whole
-        and text(values, "uuid") is not None
+        and bool(text(values, "uuid"))
         and text(values, "sessionId") is not None
         and text(inner, "role") == kind
         and not is_null(inner, "content")

@@ -85,7 +85,8 @@ async def test_an_upgrade_that_was_killed_before_its_rebuild_is_ended_by_the_nex
     newer = [copy(fold) for fold in INLINE]
     for fold in newer:
         fold.version += 1
-    monkeypatch.setattr("agentlog.store.INLINE", newer)
+    for module in ("agentlog.store", "agentlog.servers"):
+        monkeypatch.setattr(f"{module}.INLINE", newer)
     log = store.log
     await bring_up_to_date(log.reads.target, log.settings, True, embedded=False)
     # And here it is killed.

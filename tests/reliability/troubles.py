@@ -29,6 +29,16 @@ class Site:
     async def reset(self, setting: str) -> None:
         await self.admin.execute(f"ALTER DATABASE {self.database} RESET {setting}")
 
+    async def has(self, setting: str, value: str) -> None:
+        """Return when a reload has reached the sessions: the server tells them before it takes a new one."""
+        found = None
+        while found != value:
+            connection = await asyncpg.connect(**self.target)
+            try:
+                found = await connection.fetchval(f"SHOW {setting}")
+            finally:
+                await connection.close()
+
     async def throw_out(self) -> None:
         """End every session on the database."""
         await self.admin.execute(
@@ -99,6 +109,7 @@ async def read_only_under_us(site: Site) -> AsyncIterator[None]:
     """The same, and the sessions live on."""
     await site.admin.execute("ALTER SYSTEM SET default_transaction_read_only = on")
     await site.admin.execute("SELECT pg_reload_conf()")
+    await site.has("default_transaction_read_only", "on")
     yield
     await site.admin.execute("SET default_transaction_read_only = off")
     await site.admin.execute("ALTER SYSTEM RESET default_transaction_read_only")

@@ -13,6 +13,8 @@ from eventlog.clock import Ids, SystemClock
 from eventlog.command import Command
 from eventlog.envelope import StreamId
 from eventlog.events import (
+    EVENT_TYPES,
+    SCHEMAS,
     AgentEvent,
     ConversationCompacted,
     GenerationStarted,
@@ -22,14 +24,18 @@ from eventlog.events import (
     SessionCreated,
     Todo,
     TodosReplaced,
+    UnknownEvent,
     Usage,
+    decode_event,
     new,
     raw,
 )
 from eventlog.log import Log
 from eventlog.settings import Settings
 from projections.catalog import INLINE, VIEWS_SQL
+from tests.support.histories import kind_of
 
+GOLDEN = Path(__file__).parents[1] / "golden" / "events"
 SESSION = StreamId("acme", "session", "a")
 OTHER = StreamId("acme", "session", "a:b")
 ITEM = StreamId("acme", "queue_item", "q1")
@@ -79,6 +85,17 @@ class Spoiled:
         await self.append(SESSION, ConversationCompacted(summary="so far"), GenerationStarted(1, 4, "new"))
         await self.append(ITEM, ItemEnqueued(body=raw("do it"), session="a"), ItemClaimed("w"))
         await self.append(SESSION, message("m5"), message("m6"))
+
+    async def append_every_other_noun(self) -> None:
+        """Append golden events on a stream of each kind that is no session, so that each table has a row."""
+        for path in sorted(GOLDEN.glob("*.jsonl")):
+            type, schema, *_ = path.name.split(".")
+            line = path.read_bytes().splitlines()[0]
+            event = decode_event(type, int(schema), line, None)
+            kind = kind_of(EVENT_TYPES[type])
+            if kind != SESSION.kind and int(schema) == SCHEMAS[type]:
+                assert not isinstance(event, UnknownEvent)
+                await self.append(StreamId(SESSION.tenant, kind, type), event)
 
     async def sql(self, *statements: str) -> list[asyncpg.Record]:
         """Run statements as the owner; the last one's rows come back."""

@@ -35,12 +35,13 @@ async def test_live_tables_equal_a_rebuild_from_position_one(spoiled: Spoiled, s
 async def test_emptied_tables_are_filled_to_what_they_were(spoiled: Spoiled, source: str):
     """Deleting every projection table loses nothing; first positions and times come back too."""
     await spoiled.fill()
+    await spoiled.append_every_other_noun()
     before = await spoiled.tables()
     assert all(before.values())
     await spoiled.sql(*[f"TRUNCATE {{schema}}.{name}" for name in before])
     report = await rebuild(await spoiled.log(), source=source)
     assert await spoiled.tables() == before
-    assert report.events == report.position == 13
+    assert report.events == report.position > 13
     assert report.rows == {name: len(rows) for name, rows in before.items()}
     assert len(report.differences) == sum(map(len, before.values()))
 

@@ -32,8 +32,10 @@ def findings(path: Path) -> list[Quarantined]:
 
 
 def originals(found: list[Batch]) -> list[Any]:
-    made = [original_record(event, session=SESSION_ID) for batch in found for event in batch.events]
-    return [record for record in made if record is not None]
+    """The records that events were read from; a line may be just `null`, and is kept as it is."""
+    events = [event for batch in found for event in batch.events]
+    made = [(event.type, original_record(event, session=SESSION_ID)) for event in events]
+    return [record for type, record in made if record is not None or type == "record_kept"]
 
 
 @contextmanager
@@ -64,7 +66,7 @@ def accounted(path: Path, text: bytes) -> None:
 
 
 whole = st.sampled_from(
-    [dump(said("a")), dump(answered()), b'{"type":"progress"}', b"42", b'{"a":"\\ud800"}']
+    [dump(said("a")), dump(answered()), b'{"type":"progress"}', b"42", b"null", b'{"a":"\\ud800"}']
 )
 broken = st.sampled_from(
     [b'{"a":', b"}", b"\xff\xfe", b"NaN", b'{"type":"user"', b"\x00", b"\x89PNG"]

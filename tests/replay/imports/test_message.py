@@ -49,6 +49,13 @@ def test_flags_become_fields() -> None:
     assert not read(event_of(said("a", isCompactSummary=False))).compact_summary
 
 
+@pytest.mark.parametrize("field", ["uuid", "sessionId", "requestId", "parentUuid"])
+def test_an_empty_name_comes_back_empty(field: str) -> None:
+    """A message needs an id, so one without gets the event's; the record keeps what it had."""
+    record = said("hi", **{field: ""})
+    assert original_record(convert(json.dumps(record).encode())[0], session=SESSION_ID) == record
+
+
 odd = st.sampled_from(
     [None, True, 7, 1.5, "", "x", "user", [], ["x"], {}, {"role": "user"}, "\ud800", "2026-01-02T03:04:05Z"]
 )
