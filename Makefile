@@ -6,7 +6,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed-$(shell cksum pyproject.toml | cut -d' ' -f1)
 
 .PHONY: help setup demo test check format bench clean
-.PHONY: browser simulate damage kill kill-postgres ambiguous fencing errno drill planted fuzz power-cut coverage
+.PHONY: browser simulate damage kill kill-postgres ambiguous fencing errno drill planted fuzz power-cut coverage kill-workers
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */  make \1 \t/' | expand -t 24
@@ -55,6 +55,9 @@ kill: setup  ## kill -9 of real processes, at random and at every system call
 
 kill-postgres: setup  ## kill -9, stop, pause and restart of Postgres under load
 	$(RELIABLE).kill_postgres --seed $(SEED)
+
+kill-workers: setup  ## kill -9 of workers under load: nothing lost, nothing done twice
+	$(RELIABLE).workers --seed $(SEED)
 
 ambiguous: setup  ## connections cut around COMMIT
 	$(RELIABLE).ambiguous --seed $(SEED)

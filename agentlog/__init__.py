@@ -13,8 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from agentlog import errors, sync
+    from agentlog.duty import Limits, Task
     from agentlog.errors import AgentlogError
+    from agentlog.item import Item
     from agentlog.keyvalue import ABSENT, Entry
+    from agentlog.lease import Lease
     from agentlog.local import LocalStore
     from agentlog.message import Draft, Message
     from agentlog.session import Session
@@ -33,6 +36,9 @@ __all__ = [
     "Draft",
     "Entry",
     "Event",
+    "Item",
+    "Lease",
+    "Limits",
     "LocalStore",
     "Message",
     "Receipt",
@@ -40,6 +46,7 @@ __all__ = [
     "Settings",
     "Store",
     "StreamId",
+    "Task",
     "Todo",
     "Usage",
     "errors",
@@ -54,6 +61,9 @@ _HOMES = {
     "Command": "eventlog.command",
     "Entry": "agentlog.keyvalue",
     "Event": "eventlog.envelope",
+    "Item": "agentlog.item",
+    "Lease": "agentlog.lease",
+    "Limits": "agentlog.duty",
     "LocalStore": "agentlog.local",
     "Draft": "agentlog.message",
     "Message": "agentlog.message",
@@ -62,6 +72,7 @@ _HOMES = {
     "Settings": "eventlog.settings",
     "Store": "agentlog.store",
     "StreamId": "eventlog.envelope",
+    "Task": "agentlog.duty",
     "Todo": "eventlog.events",
     "Usage": "eventlog.events",
     "errors": "agentlog.errors",

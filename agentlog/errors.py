@@ -4,6 +4,7 @@
     └── Refused                 what stands in the log does not allow the call; nothing was appended
         ├── NotFound            there is no such session or queue item
         ├── AlreadyExists       there is one already
+        ├── Busy                the session works on another message
         ├── ClaimLost           the claim is over, and another worker may have it
         └── WrongTenant         the store was opened for another tenant
 
@@ -39,6 +40,7 @@ __all__ = [
     "BadIdentifier",
     "BadInput",
     "BadPayload",
+    "Busy",
     "ClaimLost",
     "Closed",
     "Conflict",
@@ -82,6 +84,18 @@ class AlreadyExists(Refused):
     """
 
     key: str
+
+
+class Busy(Refused):
+    """A message that was not to wait came while its session worked on another, or others waited.
+
+    Attributes:
+        session: its key.
+        item: id of what it works on, or of what waits.
+    """
+
+    session: str
+    item: str
 
 
 class ClaimLost(Refused):

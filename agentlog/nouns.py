@@ -11,19 +11,21 @@ from agentlog.queue import Queue
 from agentlog.schedule import Schedules
 from agentlog.scope import Scope
 from agentlog.session import Sessions
+from agentlog.task import Tasks
 
 
 class Nouns:
     """The handles of what a store may name.
 
     Attributes:
-        sessions, conversation, queue, plan, keyvalue, access, external, schedule: one handle per noun.
+        sessions, conversation, queue, tasks, plan, keyvalue, access, external, schedule: one handle per noun.
     """
 
     def __init__(self, scope: Scope) -> None:
         self.sessions = Sessions(scope)
         self.conversation = Conversations(scope)
         self.queue = Queue(scope)
+        self.tasks = Tasks(scope)
         self.plan = Plans(scope)
         self.keyvalue = KeyValues(scope)
         self.access = Access(scope)

@@ -31,8 +31,10 @@ class PastScope(Scope):
         super().__init__(cast(Log, past), tenant)
         self._past = past
 
-    async def fetch(self, query: str, *arguments: Any, of: StreamId | None = None) -> list[asyncpg.Record]:
-        """As `Scope.fetch`, over the tables as they stood then."""
+    async def fetch(
+        self, query: str, *arguments: Any, of: StreamId | None = None, by_index: bool = False
+    ) -> list[asyncpg.Record]:
+        """As `Scope.fetch`, over the tables as they stood then, which are small: `by_index` is no matter."""
         if of is not None:
             return await self._past.fetch_of(of, query_text(query), *arguments)
         return await self._past.fetch(query_text(query), *arguments)

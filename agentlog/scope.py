@@ -193,14 +193,17 @@ class Scope(Naming):
             if len(versions) == 1:
                 return [state for state, _ in found], versions.pop()
 
-    async def fetch(self, query: str, *arguments: Any, of: StreamId | None = None) -> list[asyncpg.Record]:
+    async def fetch(
+        self, query: str, *arguments: Any, of: StreamId | None = None, by_index: bool = False
+    ) -> list[asyncpg.Record]:
         """Run one of this package's queries (queries/<query>.sql) in Postgres.
 
         `of`: it looks at rows of that stream alone. As of a moment of the past, it is then answered from a
-        fold of that stream instead of one of the whole log.
+        fold of that stream instead of one of the whole log. `by_index`: see `Reads.by_index`.
         """
-        text = query_text(query)
-        return await retried(lambda: self.log.reads.fetch(text, *arguments), self.log.settings)
+        text, reads = query_text(query), self.log.reads
+        chosen = reads.by_index if by_index else reads
+        return await retried(lambda: chosen.fetch(text, *arguments), self.log.settings)
 
 
 @cache

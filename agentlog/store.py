@@ -84,8 +84,8 @@ class Store(Nouns):
     """An open store. Made by `agentlog.open`; close it, or use it in `async with`.
 
     Attributes:
-        archive, and sessions, conversation, queue, plan, keyvalue, access, external, schedule (Nouns): one
-            handle per noun.
+        archive, and sessions, conversation, queue, tasks, plan, keyvalue, access, external, schedule
+            (Nouns): one handle per noun.
         log: the log itself: append, read, subscribe. Of one tenant, when the store is.
         local: this host's copy by itself: what can be read while Postgres is away.
         replay: the log read again: receipts, and what stood in it at any time.

@@ -66,7 +66,7 @@ class Log:
         projections: the inline projections, in table order.
         views_sql: what makes the views on their tables.
         reads: read access to Postgres (`await reads.fetch(sql, …)`).
-        home: the process and the event loop it can be used in.
+        home: where it can be used. notifier: tells that there may be more, here or elsewhere; a hint.
     """
 
     def __init__(
@@ -84,6 +84,7 @@ class Log:
         self.ids = Ids(clock)
         self.reads = parts.reads
         self.directory = parts.directory
+        self.notifier = parts.notifier
         self._parts = parts
         self.home = Home()
         self._closing: asyncio.Task[None] | None = None

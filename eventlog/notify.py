@@ -34,6 +34,11 @@ class Notifier:
         self._starting = asyncio.Lock()
         self._sender = asyncio.create_task(self._send(), name="agentlog-notifier")
 
+    @property
+    def seen_position(self) -> int:
+        """How far this process knows the log: what to wait beyond."""
+        return self._writer.head_position
+
     async def wait_beyond(self, position: int) -> None:
         """Return when there may be something beyond `position`: at a hint, or after the poll interval."""
         if self._writer.head_position > position:

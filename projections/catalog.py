@@ -9,11 +9,13 @@ from projections.conversation import COMPACTIONS, CONVERSATIONS, SUMMARIES
 from projections.external import EXTERNAL_JOBS
 from projections.generations import GENERATIONS
 from projections.keyvalue import KEY_VALUES
+from projections.lane import TASK_LANES
 from projections.plan import PLANS, TODO_LISTS
 from projections.queue import QUEUE_ITEMS
 from projections.schedule import SCHEDULE_LISTS, SCHEDULES
 from projections.session import SESSIONS
 from projections.tables import table_text
+from projections.task import TASKS
 
 INLINE: tuple[InlineProjection, ...] = (
     SESSIONS,
@@ -22,6 +24,8 @@ INLINE: tuple[InlineProjection, ...] = (
     GENERATIONS,
     TODO_LISTS,
     QUEUE_ITEMS,
+    TASKS,
+    TASK_LANES,
     KEY_VALUES,
     ALIASES,
     PAIRINGS,

@@ -1,6 +1,6 @@
 """Where an item of a session's queue stands, and who has it. Not its body, which the log keeps.
 
-One row per `queue_item` stream. A lease is over at `last_time + lease_s` while the item is claimed.
+One row per `queue_item` stream. What is finished stays as it finished, so `last_time` is when.
 """
 
 from __future__ import annotations
@@ -15,16 +15,29 @@ from eventlog.events import (
     ItemClaimed,
     ItemCompleted,
     ItemEnqueued,
+    ItemFailed,
+    ItemInterrupted,
+    ItemMerged,
+    ItemReleased,
     QueueEvent,
 )
 from projections.columns import stream_key
 from projections.fold import Fold
 
-PENDING, CLAIMED, COMPLETED, CANCELLED = "pending", "claimed", "completed", "cancelled"
+PENDING, CLAIMED = "pending", "claimed"
+COMPLETED, FAILED, CANCELLED = "completed", "failed", "cancelled"
+INTERRUPTED, ROLLED_BACK = "interrupted", "rolled_back"
+STATUSES = (PENDING, CLAIMED, COMPLETED, FAILED, CANCELLED, INTERRUPTED, ROLLED_BACK)
 
 
 class QueueItem(msgspec.Struct, frozen=True, gc=False):
-    """A row of `queue_items`. `attempts` counts claims, over all times it was enqueued."""
+    """A row of `queue_items`.
+
+    Attributes:
+        claim: stream version of the claim that holds, or of the one that finished it.
+        attempts: claims, over all times it was enqueued.
+        merged: messages that joined it while it waited.
+    """
 
     session: str | None = None
     status: str = PENDING
@@ -33,39 +46,80 @@ class QueueItem(msgspec.Struct, frozen=True, gc=False):
     attempts: int = 0
     reason: str | None = None
     lease_s: float | None = None
+    lease: str | None = None
+    claim: int | None = None
+    session_version: int | None = None
+    merged: int = 0
+    operation: str | None = None
 
 
 def evolve(item: QueueItem, event: QueueEvent, version: int) -> QueueItem:
-    """Return the item after `event`. Never refuses: it happened, so it counts.
+    """Return the item after `event`, its `version`-th. Never refuses: it happened, so it counts.
 
-    Only enqueuing again brings a completed or cancelled item back. A claim of one is counted and
-    changes nothing else. Completed beats cancelled, whichever came first: the work was done.
+    Only enqueuing again brings a finished item back. Completed beats every other end, whichever came
+    first: the work was done.
     """
+    replace = msgspec.structs.replace
+    finished = item.status not in (PENDING, CLAIMED)
     match event:
-        case ItemEnqueued(session=session, priority=priority):
-            changed = QueueItem(stream_key(session), PENDING, priority, None, item.attempts)
-        case ItemClaimed(worker=worker, lease_s=lease_s):
-            attempts = item.attempts + 1
-            if item.status in (COMPLETED, CANCELLED):
-                return msgspec.structs.replace(item, attempts=attempts)
-            return QueueItem(item.session, CLAIMED, item.priority, worker, attempts, None, lease_s)
-        case ItemCompleted():
-            changed = QueueItem(item.session, COMPLETED, item.priority, item.worker, item.attempts)
-        case ItemCancelled(reason=reason):
-            if item.status in (COMPLETED, CANCELLED):
+        case ItemEnqueued(session=session, priority=priority, operation=operation):
+            merged = item.merged if item.status in (PENDING, CLAIMED) else 0
+            changed = QueueItem(
+                stream_key(session), priority=priority, attempts=item.attempts, merged=merged,
+                operation=operation,
+            )  # fmt: skip
+        case ItemMerged():
+            changed = item if finished else replace(item, merged=item.merged + 1)
+        case ItemClaimed(worker=worker):
+            if finished:
                 return item
-            changed = QueueItem(item.session, CANCELLED, item.priority, item.worker, item.attempts, reason)
+            changed = replace(
+                item, status=CLAIMED, worker=worker, attempts=item.attempts + 1, reason=None,
+                lease_s=event.lease_s, lease=event.lease, claim=version,
+                session_version=event.session_version,
+            )  # fmt: skip
+        case ItemReleased(reason=reason):
+            changed = _without_claim(item, reason) if item.status == CLAIMED else item
+        case ItemCompleted():
+            changed = _ended(item, COMPLETED, None)
+        case ItemFailed(reason=reason):
+            changed = item if finished else _ended(item, FAILED, reason)
+        case ItemInterrupted(by=by, rollback=rollback):
+            changed = item if finished else _ended(item, ROLLED_BACK if rollback else INTERRUPTED, by)
+        case ItemCancelled(reason=reason):
+            changed = item if finished else _ended(item, CANCELLED, reason)
         case _:
             assert_never(event)
     return item if changed == item else changed
 
 
+def _ended(item: QueueItem, status: str, reason: str | None) -> QueueItem:
+    """The item finished; who had it is remembered, how long it might have kept it is not."""
+    return msgspec.structs.replace(item, status=status, reason=reason, lease_s=None, lease=None)
+
+
+def _without_claim(item: QueueItem, reason: str | None) -> QueueItem:
+    return msgspec.structs.replace(
+        item, status=PENDING, worker=None, reason=reason, lease_s=None, lease=None, claim=None,
+        session_version=None,
+    )  # fmt: skip
+
+
 QUEUE_ITEMS = Fold(
     "queue_items",
-    version=1,
+    version=2,
     kind=QUEUE_ITEM,
     state=QueueItem,
     evolve=evolve,
-    folds=(ItemEnqueued, ItemClaimed, ItemCompleted, ItemCancelled),
+    folds=(
+        ItemEnqueued,
+        ItemMerged,
+        ItemClaimed,
+        ItemReleased,
+        ItemCompleted,
+        ItemFailed,
+        ItemInterrupted,
+        ItemCancelled,
+    ),
     initial=QueueItem(),
 )

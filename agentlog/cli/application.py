@@ -35,6 +35,7 @@ from agentlog.cli import (
     schemas,
     sessions,
     tailing,
+    tasks,
     trust,
 )
 from agentlog.cli.arguments import global_options_last
@@ -64,6 +65,7 @@ for module in (
     archive_files,
     tailing,
     queues,
+    tasks,
     trust,
     mending,
     replays,

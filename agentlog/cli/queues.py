@@ -14,11 +14,16 @@ from agentlog.cli.show import Output
 if TYPE_CHECKING:
     from agentlog.store import Store
 
-COLUMNS = ("id", "session", "status", "priority", "worker", "attempts", "enqueued_time", "last_time")
+COLUMNS = (
+    "id", "session", "status", "priority", "worker", "attempts", "token", "merged", "operation", "reason",
+    "enqueued_time", "processed_time", "last_time",
+)  # fmt: skip
 # A terminal has room for fewer.
 COLUMNS_FOR_PEOPLE = ("id", "session", "status", "worker", "enqueued_time")
 
-queue = App(name="queue", help="Items that wait for a session: list, enqueue, claim, complete, cancel.")
+queue = App(
+    name="queue", help="Items that wait for a session: list, enqueue, claim, complete, fail, requeue, cancel."
+)
 
 
 def register(app: App) -> None:
@@ -42,7 +47,7 @@ def ls(
     session
         Only those of that session.
     status
-        Only those that are pending, claimed, completed or cancelled.
+        Only those that are pending, claimed, completed, failed, cancelled, interrupted or rolled_back.
     limit
         At most so many, up to 1,000.
     after
@@ -65,6 +70,8 @@ def enqueue(
     /,
     *,
     priority: int = 0,
+    operation: str | None = None,
+    when_busy: str = "enqueue",
     id: str | None = None,
     options: Options = NO_OPTIONS,
 ) -> int:
@@ -78,12 +85,18 @@ def enqueue(
         JSON; anything else is taken as text.
     priority
         Higher goes first.
+    operation
+        A word for what is to be done.
+    when_busy
+        What becomes of it when the session is busy: enqueue, reject, interrupt, rollback or merge.
     id
         An id of your own, so that enqueuing twice is refused.
     """
 
     async def work(store: Store, output: Output, progress: Progress) -> int:
-        item = await store.queue.enqueue(session, read_body(body), priority=priority, id=id)
+        item = await store.queue.enqueue(
+            session, read_body(body), priority=priority, operation=operation, when_busy=when_busy, id=id
+        )
         output.record({"id": item}) if output.json else output.say(item)
         return FINE
 
@@ -97,10 +110,10 @@ def claim(
     *,
     session: str | None = None,
     limit: Annotated[int, Parameter(name=["--limit", "-n"])] = 1,
-    lease: Annotated[float | None, Parameter(name="--lease-s")] = None,
+    lease: Annotated[float, Parameter(name="--lease-s")] = 300.0,
     options: Options = NO_OPTIONS,
 ) -> int:
-    """Claim items for a worker and print them with their bodies.
+    """Claim items for a worker and print them with their tokens and bodies; one of each session at most.
 
     Parameters
     ----------
@@ -111,12 +124,12 @@ def claim(
     limit
         At most so many.
     lease
-        After so many seconds others may claim them as well.
+        After so many seconds they return to whoever comes.
     """
 
     async def work(store: Store, output: Output, progress: Progress) -> int:
         items = await store.queue.claim(worker, session=session, limit=limit, lease_s=lease)
-        columns = ("id", "session", "priority", "attempts", "body")
+        columns = ("id", "token", "session", "priority", "attempts", "body")
         output.table(columns, [[getattr(item, name) for name in columns] for item in items])
         return FINE
 
@@ -124,22 +137,22 @@ def claim(
 
 
 @queue.command
-def complete(id: str, worker: str, /, *, result: str | None = None, options: Options = NO_OPTIONS) -> int:
+def complete(id: str, token: int, /, *, result: str | None = None, options: Options = NO_OPTIONS) -> int:
     """Say that an item was worked on.
 
     Parameters
     ----------
     id
         Of the item.
-    worker
-        Name of who claimed it.
+    token
+        That claiming printed: the claim's position in the log.
     result
         JSON; anything else is taken as text.
     """
 
     async def work(store: Store, output: Output, progress: Progress) -> int:
         outcome = None if result is None else read_body(result)
-        receipt = await store.queue.complete(id, worker, result=outcome)
+        receipt = await store.queue.complete(await store.queue.held(id, token), outcome)
         output.record({"id": id, "status": "completed", "changed": receipt is not None})
         return FINE
 
@@ -147,7 +160,54 @@ def complete(id: str, worker: str, /, *, result: str | None = None, options: Opt
 
 
 @queue.command
-def cancel(id: str, /, *, reason: str | None = None, options: Options = NO_OPTIONS) -> int:
+def fail(id: str, token: int, /, *, reason: str | None = None, options: Options = NO_OPTIONS) -> int:
+    """Say that an item was worked on to no avail.
+
+    Parameters
+    ----------
+    id
+        Of the item.
+    token
+        That claiming printed: the claim's position in the log.
+    reason
+        Why.
+    """
+
+    async def work(store: Store, output: Output, progress: Progress) -> int:
+        receipt = await store.queue.fail(await store.queue.held(id, token), reason)
+        output.record({"id": id, "status": "failed", "changed": receipt is not None})
+        return FINE
+
+    return with_store(options, work)
+
+
+@queue.command
+def requeue(id: str, /, *, options: Options = NO_OPTIONS) -> int:
+    """Let an item wait again that failed, was cancelled or was stopped.
+
+    Parameters
+    ----------
+    id
+        Of the item.
+    """
+
+    async def work(store: Store, output: Output, progress: Progress) -> int:
+        receipt = await store.queue.requeue(id)
+        output.record({"id": id, "status": "pending", "changed": receipt is not None})
+        return FINE
+
+    return with_store(options, work)
+
+
+@queue.command
+def cancel(
+    id: str,
+    /,
+    *,
+    reason: str | None = None,
+    if_pending: Annotated[bool, Parameter(negative="")] = False,
+    options: Options = NO_OPTIONS,
+) -> int:
     """Say that nobody is going to work on an item.
 
     Parameters
@@ -156,10 +216,12 @@ def cancel(id: str, /, *, reason: str | None = None, options: Options = NO_OPTIO
         Of the item.
     reason
         Why.
+    if_pending
+        Only if it still waits.
     """
 
     async def work(store: Store, output: Output, progress: Progress) -> int:
-        receipt = await store.queue.cancel(id, reason)
+        receipt = await store.queue.cancel(id, reason, if_pending=if_pending)
         output.record({"id": id, "status": "cancelled", "changed": receipt is not None})
         return FINE
 

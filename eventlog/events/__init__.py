@@ -54,6 +54,7 @@ from eventlog.events.external import (
 )
 from eventlog.events.fields import NULL
 from eventlog.events.keyvalue import KeyDeleted, KeySet, KeyValueEvent
+from eventlog.events.lane import LaneEvent, TurnTaken
 from eventlog.events.plan import (
     PlanApproved,
     PlanCleared,
@@ -66,7 +67,17 @@ from eventlog.events.plan import (
     Todo,
     TodosReplaced,
 )
-from eventlog.events.queue import ItemCancelled, ItemClaimed, ItemCompleted, ItemEnqueued, QueueEvent
+from eventlog.events.queue import (
+    ItemCancelled,
+    ItemClaimed,
+    ItemCompleted,
+    ItemEnqueued,
+    ItemFailed,
+    ItemInterrupted,
+    ItemMerged,
+    ItemReleased,
+    QueueEvent,
+)
 from eventlog.events.schedule import (
     ScheduleDeleted,
     ScheduleEvent,
@@ -90,6 +101,21 @@ from eventlog.events.session import (
     SessionEvent,
     SessionUpdated,
 )
+from eventlog.events.task import (
+    TaskCancelled,
+    TaskClaimed,
+    TaskCompleted,
+    TaskDied,
+    TaskEnqueued,
+    TaskEvent,
+    TaskExpired,
+    TaskFailed,
+    TaskMerged,
+    TaskNotified,
+    TaskProgressed,
+    TaskReleased,
+    TaskRevived,
+)
 from eventlog.events.upcast import UPCASTERS, upcast
 from eventlog.payload import encode_payload, exact_json, is_strict
 from eventlog.strict import strict_json
@@ -102,12 +128,16 @@ __all__ = [
     "NULL",
     "PAIRING",
     "PLAN",
+    "QUEUE",
     "QUEUE_ITEM",
     "SCHEDULE",
     "SCHEDULE_LIST",
     "SCHEMAS",
     "SESSION",
     "SESSION_ALIAS",
+    "TASK",
+    "TASK_KEY",
+    "TASK_LANE",
     "AccessEvent",
     "AgentEvent",
     "AliasEvent",
@@ -125,6 +155,10 @@ __all__ = [
     "ItemClaimed",
     "ItemCompleted",
     "ItemEnqueued",
+    "ItemFailed",
+    "ItemInterrupted",
+    "ItemMerged",
+    "ItemReleased",
     "JobCancelled",
     "JobCompleted",
     "JobDeleted",
@@ -141,6 +175,7 @@ __all__ = [
     "KeyDeleted",
     "KeySet",
     "KeyValueEvent",
+    "LaneEvent",
     "MessageAppended",
     "MessageEdited",
     "MessagesRemoved",
@@ -176,8 +211,22 @@ __all__ = [
     "SessionEvent",
     "SessionUpdated",
     "SummaryRecorded",
+    "TaskCancelled",
+    "TaskClaimed",
+    "TaskCompleted",
+    "TaskDied",
+    "TaskEnqueued",
+    "TaskEvent",
+    "TaskExpired",
+    "TaskFailed",
+    "TaskMerged",
+    "TaskNotified",
+    "TaskProgressed",
+    "TaskReleased",
+    "TaskRevived",
     "Todo",
     "TodosReplaced",
+    "TurnTaken",
     "UnknownEvent",
     "Usage",
     "UsageRecorded",
@@ -190,7 +239,11 @@ __all__ = [
 # Stream kinds.
 SESSION = "session"
 SESSION_ALIAS = "session_alias"
+QUEUE = "queue"
 QUEUE_ITEM = "queue_item"
+TASK = "task"
+TASK_LANE = "task_lane"
+TASK_KEY = "task_key"
 KEY = "key"
 PLAN = "plan"
 PAIRING = "pairing"
@@ -205,6 +258,8 @@ AgentEvent = (
     | ConversationEvent
     | ArchiveEvent
     | QueueEvent
+    | TaskEvent
+    | LaneEvent
     | PlanEvent
     | KeyValueEvent
     | AccessEvent

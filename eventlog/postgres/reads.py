@@ -29,7 +29,15 @@ from eventlog.envelope import (
 )
 from eventlog.errors import LogUnavailable
 from eventlog.home import Home
-from eventlog.postgres.connect import Target, connect, disconnect, is_broken, unavailable
+from eventlog.postgres.connect import (
+    BY_INDEX,
+    Target,
+    connect,
+    disconnect,
+    is_broken,
+    unavailable,
+    with_settings,
+)
 from eventlog.postgres.sql import Statements
 from eventlog.projection import InlineProjection
 from eventlog.settings import Settings
@@ -91,11 +99,19 @@ class Reads:
         self._idle: list[_Idle] = []
         self._slots = asyncio.Semaphore(settings.read_connections_max)
         self._home = Home()
+        self._by_index: Reads | None = None
         self._decompress = zstandard.ZstdDecompressor().decompress
 
     def sql(self, text: str) -> str:
         """Return `text` with `{schema}` replaced by this log's schema."""
         return text.replace("{schema}", self._settings.schema)
+
+    @property
+    def by_index(self) -> Reads:
+        """The same over connections of their own, which plan by index whatever is known of the tables."""
+        if self._by_index is None:
+            self._by_index = Reads(with_settings(self.target, BY_INDEX), self._settings, self._folds)
+        return self._by_index
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[asyncpg.Connection]:
@@ -200,6 +216,12 @@ class Reads:
         """Run a query that gives events: its columns are those of queries/read_stream.sql, in that order."""
         return [self.stored(row) for row in await self.fetch(sql, *arguments)]
 
+    async def said(
+        self, stream_ids: Sequence[int], versions: Sequence[int], types: Sequence[str]
+    ) -> list[StoredEvent]:
+        """Events of some types of some streams, up to a version each; stream by stream, oldest first."""
+        return await self.by_index.events(self.statements.read_said, stream_ids, versions, types)
+
     async def states(self, streams: Sequence[StreamId], tick: int) -> dict[StreamId, StreamState]:
         """Versions and projection states of streams, of one moment. Absent streams are absent.
 
@@ -274,3 +296,5 @@ class Reads:
     async def close(self) -> None:
         idle, self._idle = self._idle, []
         await asyncio.gather(*(disconnect(lain.connection) for lain in idle))
+        if self._by_index is not None:
+            await self._by_index.close()

@@ -6,16 +6,19 @@
 --   accepted_at         the batch's time
 INSERT INTO {schema}.queue_items AS t (
     stream_id, version, first_position, first_time, last_position, last_time, tenant, key,
-    session, status, priority, worker, attempts, reason, lease_s
+    session, status, priority, worker, attempts, reason, lease_s, lease, claim, session_version, merged,
+    operation
 )
 SELECT
     stream_ids[r.s], r.version, positions[r.f], accepted_at, positions[r.l], accepted_at,
     s_tenant[r.s], s_key[r.s],
-    r.session, r.status, r.priority, r.worker, r.attempts, r.reason, r.lease_s
+    r.session, r.status, r.priority, r.worker, r.attempts, r.reason, r.lease_s, r.lease, r.claim,
+    r.session_version, r.merged, r.operation
 FROM json_to_recordset(rows) AS r (
     s integer, f integer, l integer, version bigint,
     session text, status text, priority integer, worker text, attempts bigint, reason text,
-    lease_s double precision
+    lease_s double precision, lease text, claim bigint, session_version bigint, merged bigint,
+    operation text
 )
 WHERE positions[r.l] IS NOT NULL
 ON CONFLICT (stream_id) DO UPDATE SET
@@ -28,4 +31,9 @@ ON CONFLICT (stream_id) DO UPDATE SET
     worker = excluded.worker,
     attempts = excluded.attempts,
     reason = excluded.reason,
-    lease_s = excluded.lease_s;
+    lease_s = excluded.lease_s,
+    lease = excluded.lease,
+    claim = excluded.claim,
+    session_version = excluded.session_version,
+    merged = excluded.merged,
+    operation = excluded.operation;

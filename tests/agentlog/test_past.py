@@ -30,12 +30,20 @@ async def answers(store: Any) -> dict[str, Any]:
     found["sessions"] = await store.sessions.list(state="*")
     found["queue"] = await store.queue.list()
     found["counts"] = await store.queue.status()
+    found["task"] = await store.tasks.get("t")
+    found["tasks"] = [await store.tasks.list(), await store.tasks.status()]
     found["value"] = await store.keyvalue.get("k")
     found["keys"] = await store.keyvalue.list()
     found["job"] = await store.external.get("v")
     found["schedules"] = await store.schedule.list()
     found["jobs"] = await store.external.list()
     return found
+
+
+async def complete(store: agentlog.Store) -> None:
+    held = await store.queue.get("a")
+    assert held is not None
+    await store.queue.complete(held)
 
 
 async def live(store: agentlog.Store) -> list[tuple[int, dict[str, Any]]]:
@@ -54,7 +62,9 @@ async def live(store: agentlog.Store) -> list[tuple[int, dict[str, Any]]]:
         lambda: store.conversation.compact("a", "so far"),
         lambda: store.sessions.update("a", title="second"),
         lambda: store.keyvalue.set("k", 2),
-        lambda: store.queue.complete("a", "w"),
+        lambda: store.tasks.enqueue(["do it"], id="t"),
+        lambda: store.tasks.claim("w"),
+        lambda: complete(store),
         lambda: store.archive.new_generation("a"),
         lambda: store.sessions.delete("b"),
     ]
@@ -93,6 +103,7 @@ async def test_the_past_cannot_be_changed(store: agentlog.Store):
         lambda: past.sessions.create("new"),
         lambda: past.conversation.append("a", {"role": "user", "content": "x"}),
         lambda: past.queue.enqueue(None, 1),
+        lambda: past.tasks.enqueue([1]),
         lambda: past.keyvalue.set("k", 1),
     ):
         with pytest.raises(BadInput, match="takes no event"):

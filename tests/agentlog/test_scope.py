@@ -57,7 +57,7 @@ def calls(store, tenant):
         lambda: store.archive.grep("secret", **named),
         lambda: store.queue.enqueue("main", 1, **named),
         lambda: store.queue.claim("w", **named),
-        lambda: store.queue.complete("1", "w", **named),
+        lambda: store.queue.held("1", 1, **named),
         lambda: store.queue.cancel("1", **named),
         lambda: store.queue.get("1", **named),
         lambda: store.queue.list(**named),

@@ -16,13 +16,13 @@ from projections.catalog import INLINE
 from projections.fold import Fold
 from tests.projections.given import fold
 from tests.projections.tables import folds_of
-from tests.support.histories import item_histories, session_histories, unreadable
+from tests.support.histories import other_histories, session_histories, unreadable
 
 each_fold = pytest.mark.parametrize("projection", INLINE, ids=lambda projection: projection.name)
 
 
 def histories(projection: InlineProjection) -> st.SearchStrategy[list[NewEvent]]:
-    return session_histories if projection.kind == SESSION else item_histories
+    return session_histories if projection.kind == SESSION else other_histories
 
 
 @each_fold
@@ -87,14 +87,23 @@ def test_no_state_ever_holds_nul(projection: Fold[Any]) -> None:
         }
         # Fields that are no text take a value that fits.
         data |= {name: 1 for name in data if name in ("generation", "first_message", "priority", "lease_s")}
-        data |= {name: 1 for name in data if name.startswith("tokens_") or name.endswith(("_max", "_s"))}
+        data |= {
+            name: 1
+            for name in data
+            if name.startswith(("tokens", "lane_r", "retries", "backoff", "turn"))
+            or name.endswith(("_max", "_s"))
+        }
         data |= dict.fromkeys(
             data.keys() & {"until", "poll_at", "tick", "first", "last"}, "2026-12-01T00:00:00Z"
         )
         data |= dict.fromkeys(data.keys() & {"until", "poll_at"}, "2026-12-01T00:00:00Z")
         data |= {name: 1 for name in data if name.startswith("tokens_")}
         data |= {name: 1 for name in data if name.startswith(("tokens_", "messages_", "window_"))}
+        data |= {name: "2026-11-28T20:00:00Z" for name in data if name in ("run_at", "at")}
+        data |= {name: ["a\x00b"] for name in data if name == "items"}
         for name in (
+            "rollback",
+            "session_version",
             "usage",
             "cost",
             "sidechain",
@@ -161,10 +170,12 @@ def test_the_set_of_folds_and_versions_is_what_it_was() -> None:
         "key_values:1",
         "pairings:1",
         "plans:1",
-        "queue_items:1",
+        "queue_items:2",
         "schedule_lists:1",
         "schedules:1",
         "sessions:2",
         "summaries:1",
+        "task_lanes:1",
+        "tasks:1",
         "todo_lists:2",
     ]

@@ -23,6 +23,9 @@ from eventlog.events import (
     ItemClaimed,
     ItemCompleted,
     ItemEnqueued,
+    ItemFailed,
+    ItemInterrupted,
+    ItemReleased,
     event_type,
 )
 from eventlog.log import Log
@@ -230,7 +233,7 @@ def claims_exclude_each_other(evidence: Evidence) -> Iterator[str]:
         if stream.kind != QUEUE_ITEM:
             continue
         at = time_to_us(event.time)
-        if event.type == _ENQUEUED:
+        if event.type in _FREE:
             free_from[stream] = at
         elif event.type in _DONE:
             free_from[stream] = _EVER
@@ -305,5 +308,6 @@ def _range(receipt: Told) -> str:
     return f"positions {receipt.first_position} to {receipt.last_position}"
 
 
-_ENQUEUED, _CLAIMED = event_type(ItemEnqueued), event_type(ItemClaimed)
-_DONE = (event_type(ItemCompleted), event_type(ItemCancelled))
+_CLAIMED = event_type(ItemClaimed)
+_FREE = (event_type(ItemEnqueued), event_type(ItemReleased))
+_DONE = tuple(map(event_type, (ItemCompleted, ItemFailed, ItemInterrupted, ItemCancelled)))

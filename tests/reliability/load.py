@@ -152,4 +152,4 @@ class Load:
         worker = f"worker {self._chance.randrange(3)}"
         await self._queue.enqueue(None, self.appended)
         for item in await self._queue.claim(worker, limit=2):
-            await self._queue.complete(item.id, worker)
+            await self._queue.complete(item)

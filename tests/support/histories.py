@@ -22,6 +22,8 @@ from eventlog.events import (
     SCHEDULE_LIST,
     SESSION,
     SESSION_ALIAS,
+    TASK,
+    TASK_LANE,
     AgentEvent,
     AliasRemoved,
     AliasSet,
@@ -34,6 +36,10 @@ from eventlog.events import (
     ItemClaimed,
     ItemCompleted,
     ItemEnqueued,
+    ItemFailed,
+    ItemInterrupted,
+    ItemMerged,
+    ItemReleased,
     JobCancelled,
     JobCompleted,
     JobDeleted,
@@ -63,6 +69,7 @@ from eventlog.events import (
     PlanFailed,
     PlanSaved,
     PlanStarted,
+    QueueEvent,
     RecordKept,
     ScheduleDeleted,
     ScheduleEvent,
@@ -78,8 +85,22 @@ from eventlog.events import (
     SessionEnded,
     SessionUpdated,
     SummaryRecorded,
+    TaskCancelled,
+    TaskClaimed,
+    TaskCompleted,
+    TaskDied,
+    TaskEnqueued,
+    TaskEvent,
+    TaskExpired,
+    TaskFailed,
+    TaskMerged,
+    TaskNotified,
+    TaskProgressed,
+    TaskReleased,
+    TaskRevived,
     Todo,
     TodosReplaced,
+    TurnTaken,
     Usage,
     UsageRecorded,
     event_type,
@@ -91,7 +112,9 @@ EVENT_ID = "0190d5a0-0000-7000-8000-000000000001"
 
 # Events of a session stand on its stream; these have streams of their own.
 KINDS: dict[type[Any], str] = {
-    **dict.fromkeys((ItemEnqueued, ItemClaimed, ItemCompleted, ItemCancelled), QUEUE_ITEM),
+    **dict.fromkeys(get_args(QueueEvent), QUEUE_ITEM),
+    **dict.fromkeys(get_args(TaskEvent), TASK),
+    TurnTaken: TASK_LANE,
     **dict.fromkeys((KeySet, KeyDeleted), KEY),
     **dict.fromkeys((AliasSet, AliasRemoved), SESSION_ALIAS),
     **dict.fromkeys((PairingRequested, PairingApproved, PairingRemoved), PAIRING),
@@ -204,11 +227,44 @@ session_events = st.one_of(
     st.builds(TodosReplaced, st.lists(todos, max_size=4).map(tuple)),
 )  # fmt: skip
 
+seconds = st.floats(0, 1e9)
+rates = st.floats(1e-9, 1e9)
+
 item_events = st.one_of(
-    st.builds(ItemEnqueued, raws, optional, integers, optional_raws),
-    st.builds(ItemClaimed, texts, st.none() | st.floats(0, 1e9)),
+    st.builds(ItemEnqueued, raws, optional, integers, optional_raws, st.none() | words),
+    st.builds(ItemMerged, raws),
+    st.builds(ItemClaimed, texts, st.none() | seconds, optional, st.none() | counts),
+    st.builds(ItemReleased, optional),
     st.builds(ItemCompleted, optional_raws),
+    st.builds(ItemFailed, optional),
+    st.builds(ItemInterrupted, texts, st.booleans()),
     st.builds(ItemCancelled, optional),
+)
+
+task_events = st.one_of(
+    st.builds(
+        TaskEnqueued, raws, words, optional, integers, st.none() | times, st.none() | times, optional,
+        optional, st.none() | counts, st.none() | rates, st.none() | rates, counts, seconds, optional_raws,
+    ),
+    st.builds(TaskMerged, raws),
+    st.builds(TaskClaimed, texts, st.none() | seconds, optional),
+    st.builds(TaskProgressed, st.none() | counts, optional),
+    st.builds(TaskReleased, optional),
+    st.builds(TaskCompleted, optional_raws, optional),
+    st.builds(TaskFailed, times, optional),
+    st.builds(TaskDied, optional),
+    st.builds(TaskExpired),
+    st.builds(TaskCancelled, optional),
+    st.builds(TaskRevived, st.none() | times),
+    st.builds(TaskNotified),
+)  # fmt: skip
+
+lane_events = st.builds(
+    TurnTaken,
+    st.lists(texts, max_size=2).map(tuple),
+    words,
+    st.none() | st.floats(allow_nan=False, allow_infinity=False),
+    st.none() | times,
 )
 
 key_events = st.one_of(
@@ -282,6 +338,8 @@ list_events = st.builds(SchedulesReplaced, st.lists(texts, max_size=3).map(tuple
 events = st.one_of(
     session_events,
     item_events,
+    task_events,
+    lane_events,
     key_events,
     alias_events,
     pairing_events,
@@ -294,6 +352,7 @@ events = st.one_of(
 
 _broken = st.sampled_from([SessionCreated, MessageAppended, GenerationStarted, TodosReplaced]).map(unreadable)
 _broken_items = st.sampled_from([ItemEnqueued, ItemClaimed, ItemCompleted]).map(unreadable)
+_broken_tasks = st.sampled_from([TaskEnqueued, TaskClaimed, TaskFailed]).map(unreadable)
 _broken_aliases = st.just(unreadable(AliasSet))
 _broken_keys = st.sampled_from([KeySet, KeyDeleted]).map(unreadable)
 _broken_plans = st.sampled_from([PlanSaved, PlanCleared]).map(unreadable)
@@ -305,6 +364,8 @@ _broken_jobs = st.sampled_from([JobEnqueued, JobUpdated, JobPollClaimed]).map(un
 session_histories = st.lists(session_events.map(encoded) | _broken, max_size=12)
 alias_histories = st.lists(alias_events.map(encoded) | _broken_aliases, max_size=4)
 item_histories = st.lists(item_events.map(encoded) | _broken_items, max_size=8)
+task_histories = st.lists(task_events.map(encoded) | _broken_tasks, max_size=8)
+lane_histories = st.lists(lane_events.map(encoded) | st.just(unreadable(TurnTaken)), max_size=4)
 key_histories = st.lists(key_events.map(encoded) | _broken_keys, max_size=6)
 pairing_histories = st.lists(pairing_events.map(encoded) | _broken_pairings, max_size=6)
 grant_histories = st.lists(grant_events.map(encoded) | _broken_grants, max_size=6)
@@ -316,6 +377,8 @@ job_histories = st.lists(job_events.map(encoded) | _broken_jobs, max_size=8)
 # Of any stream kind but `session`.
 other_histories = st.one_of(
     item_histories,
+    task_histories,
+    lane_histories,
     key_histories,
     alias_histories,
     pairing_histories,

@@ -68,7 +68,14 @@ def test_the_commands_are_those_of_the_design():
         *("archive queries", "archive query", "report"),
         *(f"archive {name}" for name in ("stat", "head", "tail", "seq", "timeline", "grep", "search")),
         *(f"archive {name}" for name in ("status", "build", "compact", "check", "rebuild")),
-        *(f"queue {name}" for name in ("ls", "enqueue", "claim", "complete", "cancel", "status")),
+        *(
+            f"queue {name}"
+            for name in ("ls", "enqueue", "claim", "complete", "fail", "requeue", "cancel", "status")
+        ),
+        *(
+            f"task {name}"
+            for name in ("ls", "show", "enqueue", "claim", "complete", "fail", "cancel", "revive", "status")
+        ),
         *(f"keyvalue {name}" for name in ("ls", "get", "set", "delete")),
         *(f"access {name}" for name in ("pairings", "approve", "remove", "pairing")),
         *(f"access {name}" for name in ("permissions", "grant", "revoke", "permission")),
@@ -126,27 +133,6 @@ def test_the_whole_way_from_a_transcript_to_its_proof(cli, transcript):
     assert (verified.status, verified.document["verified"]) == (0, True)
     assert cli("status", "--json").document["messages"] == 2
     assert cli("schema", "verify", "--json").document["verified"] is True
-
-
-def test_a_queue_can_be_worked_from_a_shell(cli):
-    """Enqueue, claim, complete, cancel, and who may not."""
-    first = cli(
-        "queue", "enqueue", "main", '{"n": 12345678901234567890}', "--priority", "2", "--json"
-    ).document["id"]
-    second = cli("queue", "enqueue", "main", "just text", "--id", "two").out.strip()
-    assert second == "two"
-
-    claimed = cli("queue", "claim", "worker", "--json").document
-    assert (claimed["id"], claimed["body"]) == (first, {"n": 12345678901234567890})
-    assert cli("queue", "complete", first, "another").status == 1
-    assert cli("queue", "complete", first, "worker", "--result", "done").status == 0
-    assert cli("queue", "cancel", "two", "--reason", "no need").status == 0
-    assert cli("queue", "cancel", first).status == 1
-    assert cli("queue", "claim", "worker", "--json").rows == []
-    counts = cli("queue", "status", "--session", "main", "--json").document
-    assert counts == {"pending": 0, "claimed": 0, "completed": 1, "cancelled": 1}
-    rows = cli("queue", "ls", "--status", "cancelled", "--json").rows
-    assert [(row["id"], row["session"]) for row in rows] == [("two", "main")]
 
 
 def test_tail_prints_the_lines_of_the_log(cli, transcript, environment):

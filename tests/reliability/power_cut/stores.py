@@ -145,7 +145,7 @@ class Stores:
                     await queue.enqueue(random.choice([None, *SESSIONS]), {"by": name})
                 case 1:
                     for item in await queue.claim(name, limit=2):
-                        await queue.complete(item.id, name)
+                        await queue.complete(item)
                 case 2 | 3:
                     message = {"role": "user", "content": text(random)}
                     await conversations.append(random.choice(SESSIONS), message)
