@@ -5,7 +5,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed-$(shell cksum pyproject.toml | cut -d' ' -f1)
 
-.PHONY: help setup demo test check format bench clean
+.PHONY: help setup demo test check format bench bench-queue clean
 .PHONY: browser simulate damage kill kill-postgres ambiguous fencing errno drill planted fuzz power-cut coverage kill-workers
 
 help:  ## list the targets
@@ -38,6 +38,10 @@ format: setup  ## format the code
 
 bench: setup  ## every benchmark, each with a baseline measured in the same run
 	$(BIN)/python -m benchmarks
+
+bench-queue: setup  ## claims against pgqueuer and procrastinate, their cost, leases: BACKLOG=…
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check '.[benchmark]'
+	$(BIN)/python -m benchmarks queue_rates queue_cost queue_leases
 
 # Reliability: long runs, each prints its seed (docs/reliability.md). Defaults are the published sizes.
 SEED     ?= $(shell $(PYTHON) -c 'import random; print(random.randrange(2**32))')

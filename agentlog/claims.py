@@ -79,13 +79,22 @@ class Holder(msgspec.Struct, frozen=True):
         return self
 
 
+Said = list[tuple[str, dict[str, Any]]]  # type and fields of each event of a thing, oldest first
+
+
 class Claimed(msgspec.Struct, frozen=True):
-    """A candidate that was won: `token` is the claim's position, `version` its place in the stream."""
+    """A candidate that was won.
+
+    Attributes:
+        token: the claim's position in the log. version: its place in the stream. time: when it was accepted.
+        said: what the thing holds.
+    """
 
     candidate: Candidate
     token: int
     version: int
     time: str
+    said: Said
 
 
 class Request:
@@ -109,6 +118,7 @@ class Claimer:
     Args:
         select: (selection, limit) → candidates in the order they are to be taken.
         event: the claim's event on the candidate's own stream.
+        read: what candidates hold, by stream id; asked while their claims are appended.
         sweep: put back what died workers hold; returns how many. Gets the selection.
         release: give back one thing that nobody waits for any more.
 
@@ -121,6 +131,7 @@ class Claimer:
         scope: Scope,
         select: Callable[[Any, int], Awaitable[Sequence[Candidate]]],
         event: Callable[[Holder, Candidate], AgentEvent],
+        read: Callable[[Sequence[Candidate]], Awaitable[dict[int, Said]]],
         sweep: Callable[[Any], Awaitable[int]],
         release: Callable[[Claimed], Awaitable[None]],
     ) -> None:
@@ -129,6 +140,7 @@ class Claimer:
         self._scope = scope
         self._select = select
         self._event = event
+        self._read = read
         self._sweep = sweep
         self._release = release
         self._waiting: dict[Hashable, list[Request]] = {}
@@ -179,8 +191,11 @@ class Claimer:
             if not missing:
                 return
             found = await self._select(selection, missing * self._spread)
-            commands = self._share_out(self._choose(found, missing), requests)
+            chosen = self._choose(found, missing)
+            reading = asyncio.ensure_future(self._read(chosen))
+            commands = self._share_out(chosen, requests, reading)
             lost = sum(await asyncio.gather(*commands))
+            await reading
             self._spread = min(SPREAD_MAX, 2 * self._spread) if lost else max(1, self._spread // 2)
             thorough = any(request.thorough for request in requests)
             if lost and not thorough:
@@ -208,7 +223,12 @@ class Claimer:
             chosen += level
         return chosen
 
-    def _share_out(self, found: Sequence[Candidate], requests: Sequence[Request]) -> list[Awaitable[int]]:
+    def _share_out(
+        self,
+        found: Sequence[Candidate],
+        requests: Sequence[Request],
+        reading: Awaitable[dict[int, Said]],
+    ) -> list[Awaitable[int]]:
         """Give each request its part, in order: a command for what has no lane, and one per lane."""
         commands: list[Awaitable[int]] = []
         rest = list(found)
@@ -227,10 +247,16 @@ class Claimer:
                 if taken == free:
                     lanes = {lane for lane in groups if lane is not None}
             rest = left
-            commands += [self._append(request, lane, group) for lane, group in groups.items()]
+            commands += [self._append(request, lane, group, reading) for lane, group in groups.items()]
         return commands
 
-    async def _append(self, request: Request, lane: StreamId | None, group: Sequence[Candidate]) -> int:
+    async def _append(
+        self,
+        request: Request,
+        lane: StreamId | None,
+        group: Sequence[Candidate],
+        reading: Awaitable[dict[int, Said]],
+    ) -> int:
         """Append the claims of a group; return how many were lost."""
         holder = request.holder
         events = [self._scope.new(c.stream, self._event(holder, c), holder.meta) for c in group]
@@ -246,14 +272,20 @@ class Claimer:
             if lane is not None or len(group) == 1:
                 self.lost += len(group)
                 return len(group)
-            return sum(await asyncio.gather(*(self._append(request, None, [one]) for one in group)))
+            return sum(await asyncio.gather(*(self._append(request, None, [one], reading) for one in group)))
         self.won += len(group)
-        request.won += _claimed(group, receipt)
+        request.won += _claimed(group, receipt, await reading)
         return 0
 
 
-def _claimed(group: Iterable[Candidate], receipt: Receipt) -> list[Claimed]:
+def _claimed(group: Iterable[Candidate], receipt: Receipt, said: dict[int, Said]) -> list[Claimed]:
     return [
-        Claimed(candidate, receipt.first_position + n, candidate.version + 1, receipt.time)
+        Claimed(
+            candidate,
+            receipt.first_position + n,
+            candidate.version + 1,
+            receipt.time,
+            said[candidate.stream_id],
+        )
         for n, candidate in enumerate(group)
     ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -197,7 +197,7 @@ def claimed_event(holder: Holder, candidate: Candidate) -> TaskClaimed:
     return TaskClaimed(holder.worker, holder.lease_s, holder.lease)
 
 
-def claimed_task(one: Claimed, holder: Holder, said: Sequence[tuple[str, Mapping[str, Any]]]) -> Task:
+def claimed_task(one: Claimed, holder: Holder) -> Task:
     """Return the task that a claim won."""
     row = one.candidate.row
     names = ("queue", "session", "priority", "run_at", "expires_at", "lane", "retries_max", "backoff_s",
@@ -212,8 +212,8 @@ def claimed_task(one: Claimed, holder: Holder, said: Sequence[tuple[str, Mapping
         last_time=datetime.fromtimestamp(time_to_us(one.time) / 1_000_000, UTC),
         token=one.token,
         claim=one.version,
-        messages=messages_of(said),
-        reply=reply_of(said),
+        messages=messages_of(one.said),
+        reply=reply_of(one.said),
         **{name: row[name] for name in names},
     )
 

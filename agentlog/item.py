@@ -148,7 +148,7 @@ def claimed_event(holder: Holder, candidate: Candidate) -> ItemClaimed:
     )
 
 
-def claimed_item(one: Claimed, holder: Holder, said: Iterable[tuple[str, Mapping[str, Any]]]) -> Item:
+def claimed_item(one: Claimed, holder: Holder) -> Item:
     """Return the item that a claim won."""
     row, lane = one.candidate.row, one.candidate.lane
     return Item(
@@ -168,7 +168,7 @@ def claimed_item(one: Claimed, holder: Holder, said: Iterable[tuple[str, Mapping
         session_version=row["session_version"],
         merged=row["merged"],
         operation=row["operation"],
-        bodies=bodies(said),
+        bodies=bodies(one.said),
     )
 
 

@@ -6,12 +6,13 @@ token, the position of its event: who holds an older one is refused (docs/decisi
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 
 from agentlog.answers import ENQUEUE, InLine, check_answer, decide_answer
-from agentlog.claims import CLAIM_S, Claimed, Claimer, Holder
+from agentlog.claims import CLAIM_S, Candidate, Claimed, Claimer, Holder, Said
 from agentlog.errors import ClaimLost, NotFound
 from agentlog.item import (
     SAID,
@@ -61,7 +62,7 @@ class Queue:
         self._scope = scope
         self._lines = Lines(scope)
         self.claimer = Claimer(
-            scope, self._lines.candidates, claimed_event, self._lines.sweep, self._give_back
+            scope, self._lines.candidates, claimed_event, self._read, self._lines.sweep, self._give_back
         )
 
     async def enqueue(
@@ -167,12 +168,14 @@ class Queue:
     ) -> Page:
         """As `claim`, for a worker's loop: (tenant, session), and who holds it how."""
         won = await self.claimer.claim(selection, holder, limit, thorough=thorough)
-        said = await said_until(self._scope, won, SAID)
-        return [claimed_item(one, holder, said[one.candidate.stream_id]) for one in won]
+        return [claimed_item(one, holder) for one in won]
+
+    async def _read(self, found: Sequence[Candidate]) -> dict[int, Said]:
+        return await said_until(self._scope, found, SAID)
 
     async def _give_back(self, one: Claimed) -> None:
         """Nobody waits for this claim any more."""
-        item = claimed_item(one, Holder("nobody"), ())
+        item = claimed_item(one, Holder("nobody"))
         await self.release(item, "its claimer went away")
 
     async def held(self, id: str, token: int, *, tenant: str | None = None) -> Item:

@@ -5,26 +5,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from agentlog.claims import Claimed
+from agentlog.claims import Candidate, Said
 from agentlog.scope import Scope
 from eventlog.errors import BadPayload
 
-Said = list[tuple[str, dict[str, Any]]]  # type and fields of each event, oldest first
 
-
-async def said_until(scope: Scope, won: Sequence[Claimed], types: Sequence[str]) -> dict[int, Said]:
-    """Return what the streams of claims said in events of these types before them, by stream id.
+async def said_until(scope: Scope, found: Sequence[Candidate], types: Sequence[str]) -> dict[int, Said]:
+    """Return what candidates said in events of these types until they were read, by stream id.
 
     What cannot be read has no fields, and its claim holds none the less: a thing is not lost because
     this release does not understand it.
     """
-    found: dict[int, Said] = {one.candidate.stream_id: [] for one in won}
-    ids = {one.candidate.stream: one.candidate.stream_id for one in won}
+    said: dict[int, Said] = {one.stream_id: [] for one in found}
+    ids = {one.stream: one.stream_id for one in found}
     if ids:
-        events = await scope.log.reads.said(list(found), [one.version for one in won], types)
-        for stored in events:
-            found[ids[stored.event.stream]].append((stored.event.type, fields_of(stored.to_event())))
-    return found
+        for stored in await scope.log.reads.said(list(said), [one.version for one in found], types):
+            said[ids[stored.event.stream]].append((stored.event.type, fields_of(stored.to_event())))
+    return said
 
 
 def fields_of(event: Any) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from agentlog import duty
-from agentlog.claims import CLAIM_S, Claimed, Claimer, Holder
+from agentlog.claims import CLAIM_S, Candidate, Claimed, Claimer, Holder, Said
 from agentlog.duty import SAID, Limits, Task, claimed_event, claimed_task, fields_of_limits
 from agentlog.errors import ClaimLost, Refused
 from agentlog.lanes import Lanes
@@ -50,7 +50,9 @@ class Tasks(TaskReads):
     def __init__(self, scope: Scope) -> None:
         super().__init__(scope)
         lanes = Lanes(scope)
-        self.claimer = Claimer(scope, lanes.candidates, claimed_event, lanes.sweep, self._give_back)
+        self.claimer = Claimer(
+            scope, lanes.candidates, claimed_event, self._read, lanes.sweep, self._give_back
+        )
 
     async def enqueue(
         self,
@@ -182,12 +184,14 @@ class Tasks(TaskReads):
     ) -> Page:
         """As `claim`, for a worker's loop: (tenant, queue), and who holds it how."""
         won = await self.claimer.claim(selection, holder, limit, thorough=thorough)
-        said = await said_until(self._scope, won, SAID)
-        return [claimed_task(one, holder, said[one.candidate.stream_id]) for one in won]
+        return [claimed_task(one, holder) for one in won]
+
+    async def _read(self, found: Sequence[Candidate]) -> dict[int, Said]:
+        return await said_until(self._scope, found, SAID)
 
     async def _give_back(self, one: Claimed) -> None:
         """Nobody waits for this claim any more."""
-        await self.release(claimed_task(one, Holder("nobody"), ()), "its claimer went away")
+        await self.release(claimed_task(one, Holder("nobody")), "its claimer went away")
 
     async def complete(
         self, held: Task, result: Any = None, *, reply: str | None = None, meta: dict[str, Any] | None = None

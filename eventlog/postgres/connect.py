@@ -214,8 +214,15 @@ _SESSION = {
 
 
 # For queries that must be as quick on tables nobody analysed as on others.
-BY_INDEX = {"enable_seqscan": "off", "enable_bitmapscan": "off", "enable_hashjoin": "off",
-            "enable_mergejoin": "off", "jit": "off"}  # fmt: skip
+BY_INDEX = {
+    "plan_cache_mode": "force_generic_plan",  # planning takes longer than the query
+    "enable_seqscan": "off",
+    "enable_bitmapscan": "off",
+    "enable_hashjoin": "off",
+    "enable_mergejoin": "off",
+    "enable_material": "off",
+    "jit": "off",
+}
 
 
 def with_settings(target: Target, settings: Mapping[str, str]) -> Target:

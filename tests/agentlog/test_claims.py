@@ -46,13 +46,15 @@ async def test_a_claim_that_another_host_was_faster_with_costs_that_item_alone(o
     assert gone.id == ids[0]
     assert [one.candidate.stream.key for one in won] == ids[1:]
     assert (claimer.won, claimer.lost) == (5, 1)
-    assert len(await said_until(store._scope, won, ["item_enqueued"])) == 5
+    assert [fields["body"] for one in won for _, fields in one.said] == [1, 2, 3, 4, 5]
+    again = await said_until(store._scope, [one.candidate for one in won], ["item_enqueued"])
+    assert [again[one.candidate.stream_id] for one in won] == [one.said for one in won]
 
 
 async def test_a_claimer_that_loses_chooses_among_the_most_urgent_only():
     """Another place in line, never another priority."""
     found = [Candidate(StreamId("", "k", str(n)), n, 1, n // 10, None) for n in range(20)]
-    claimer = Claimer(None, None, None, None, None)
+    claimer = Claimer(None, None, None, None, None, None)
     assert claimer._choose(found, 12) == found
     claimer._spread = 4
     few, many = claimer._choose(found, 3), claimer._choose(found, 12)
