@@ -16,6 +16,7 @@ import msgspec
 
 from agentlog.archive import Archives
 from agentlog.configuration import Configuration, Postgres, configure
+from agentlog.delivery import Delivery
 from agentlog.errors import BadInput, Refused
 from agentlog.local import LocalStore
 from agentlog.nouns import Nouns
@@ -84,8 +85,8 @@ class Store(Nouns):
     """An open store. Made by `agentlog.open`; close it, or use it in `async with`.
 
     Attributes:
-        archive, and sessions, conversation, queue, tasks, plan, keyvalue, access, external, schedule
-            (Nouns): one handle per noun.
+        archive, delivery, and sessions, conversation, queue, tasks, plan, keyvalue, access, external,
+            schedule (Nouns): one handle per noun.
         log: the log itself: append, read, subscribe. Of one tenant, when the store is.
         local: this host's copy by itself: what can be read while Postgres is away.
         replay: the log read again: receipts, and what stood in it at any time.
@@ -100,6 +101,7 @@ class Store(Nouns):
         self.configuration = configuration
         self.log: Log | TenantLog = TenantLog(scope) if scope.tenant else log
         self.archive = Archives(scope, archive)
+        self.delivery = Delivery(scope)
         self.local = LocalStore(LocalCopy(log.directory, SystemIo()), configuration.tenant)
         self._pasts = Pasts(log)
         closing.push_async_callback(self._pasts.close)

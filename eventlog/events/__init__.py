@@ -36,6 +36,7 @@ from eventlog.events.conversation import (
     Usage,
     UsageRecorded,
 )
+from eventlog.events.delivery import DeliveryEvent, EffectDelivered
 from eventlog.events.external import (
     ExternalEvent,
     JobCancelled,
@@ -121,6 +122,7 @@ from eventlog.payload import encode_payload, exact_json, is_strict
 from eventlog.strict import strict_json
 
 __all__ = [
+    "DELIVERY",
     "EVENT_TYPES",
     "EXTERNAL_JOB",
     "GRANT",
@@ -147,6 +149,8 @@ __all__ = [
     "ConversationCleared",
     "ConversationCompacted",
     "ConversationEvent",
+    "DeliveryEvent",
+    "EffectDelivered",
     "ExternalEvent",
     "GenerationStarted",
     "GrantEvent",
@@ -245,6 +249,7 @@ TASK = "task"
 TASK_LANE = "task_lane"
 TASK_KEY = "task_key"
 KEY = "key"
+DELIVERY = "delivery"
 PLAN = "plan"
 PAIRING = "pairing"
 GRANT = "grant"
@@ -266,6 +271,7 @@ AgentEvent = (
     | ExternalEvent
     | ScheduleEvent
     | ScheduleListEvent
+    | DeliveryEvent
 )
 
 

@@ -40,7 +40,7 @@ def gate_key(schema: str) -> int:
     return int.from_bytes(digest[:8], "big", signed=True)
 
 
-FUNCTIONS = ("append", "append_one", "register_mirror")
+FUNCTIONS = ("append", "append_one", "register_mirror", "forget_keys")
 
 
 def functions_sql(schema: str, projections: Sequence[InlineProjection]) -> str:

@@ -123,6 +123,10 @@ def calls(store, tenant):
         lambda: store.access.permission("agent", "app", **named),
         lambda: store.access.permissions(**named),
         lambda: store.access.permission_history("agent", "app", **named),
+        lambda: store.delivery.is_delivered("k", **named),
+        lambda: store.delivery.receipt("k", **named),
+        lambda: store.delivery.mark("k", **named),
+        lambda: store.delivery.run_once("k", None, **named),
         lambda: store.import_transcripts([], **named),
     ]
 

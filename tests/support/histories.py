@@ -11,6 +11,7 @@ from msgspec import Raw
 
 from eventlog.envelope import NewEvent, StreamId
 from eventlog.events import (
+    DELIVERY,
     EXTERNAL_JOB,
     GRANT,
     KEY,
@@ -29,6 +30,7 @@ from eventlog.events import (
     AliasSet,
     ConversationCleared,
     ConversationCompacted,
+    EffectDelivered,
     ExternalEvent,
     GenerationStarted,
     HeadMoved,
@@ -116,6 +118,7 @@ KINDS: dict[type[Any], str] = {
     **dict.fromkeys(get_args(TaskEvent), TASK),
     TurnTaken: TASK_LANE,
     **dict.fromkeys((KeySet, KeyDeleted), KEY),
+    EffectDelivered: DELIVERY,
     **dict.fromkeys((AliasSet, AliasRemoved), SESSION_ALIAS),
     **dict.fromkeys((PairingRequested, PairingApproved, PairingRemoved), PAIRING),
     **dict.fromkeys((PermissionGranted, PermissionRevoked), GRANT),
@@ -348,6 +351,7 @@ events = st.one_of(
     job_events,
     schedule_events,
     list_events,
+    st.builds(EffectDelivered, texts, optional_raws),
 )
 
 _broken = st.sampled_from([SessionCreated, MessageAppended, GenerationStarted, TodosReplaced]).map(unreadable)

@@ -85,6 +85,7 @@ def test_the_name_of_an_event_is_its_class_in_snake_case() -> None:
         "job_delivery_failed", "job_deleted",
         "schedule_set", "schedule_deleted", "schedule_paused", "schedule_resumed", "schedule_fired",
         "schedule_skipped", "schedule_triggered", "schedules_replaced",
+        "effect_delivered",
     }  # fmt: skip
 
 
