@@ -15,7 +15,9 @@ from replay.imports.present import Present
 ATTEMPTS_MAX = 50
 
 
-async def append_fresh(log: Log, events: Sequence[NewEvent], present: Present) -> int:
+async def append_fresh(
+    log: Log, events: Sequence[NewEvent], present: Present, *, idempotency_key: str | None = None
+) -> int:
     """Append those events the log does not have, as one command; return how many those were.
 
     Raises Conflict when others on the same streams never let up; what `Log.append` raises.
@@ -28,13 +30,15 @@ async def append_fresh(log: Log, events: Sequence[NewEvent], present: Present) -
             break
         expected = {event.stream: present.version(event.stream) for event in fresh}
         try:
-            receipt = await log.append(Command(fresh, expected))
+            receipt = await log.append(Command(fresh, expected, idempotency_key=idempotency_key))
         except Conflict:
             if attempt == ATTEMPTS_MAX:
                 raise
             await log.reload(streams)
             await present.refresh(streams)
             continue
+        if receipt.duplicate:
+            return 0  # somebody else used that key, for something of theirs
         present.note(fresh, receipt.versions)
         break
     return len(fresh)

@@ -16,6 +16,7 @@ from msgspec import Raw
 from eventlog.envelope import NewEvent
 from eventlog.errors import BadInput
 from eventlog.events import (
+    DELIVERY,
     GRANT,
     KEY,
     NULL,
@@ -24,6 +25,7 @@ from eventlog.events import (
     SESSION_ALIAS,
     AliasSet,
     ConversationCompacted,
+    EffectDelivered,
     GenerationStarted,
     KeySet,
     MessageAppended,
@@ -40,7 +42,7 @@ from replay.imports.rsclaw_values import a_json, a_text, a_time, time_of
 from replay.imports.rsclaw_work import external_job
 
 FORMAT = "rsclaw"
-SESSION_META, MESSAGES = "session_meta", "messages"
+SESSION_META, MESSAGES, IDEM_KEYS = "session_meta", "messages", "idem_keys"
 
 _ARCHIVED = re.compile(r"archive:(?P<session>.+):gen(?P<generation>\d{1,10}):(?P<seq>\d{16,20})", re.DOTALL)
 _ACTIVE = re.compile(r"(?P<session>.+):(?P<seq>\d{16,20})", re.DOTALL)
@@ -231,12 +233,20 @@ def _permission(facts: Facts, key: str, value: Any) -> None:
     facts.add(GRANT, join_key(agent, app), event, at)
 
 
+def _delivered(facts: Facts, key: str, value: Any) -> None:
+    at = a_time(value)
+    if at is None:
+        raise BadInput(f"the value is {value!r} and must be a Unix time")
+    facts.add(DELIVERY, _named(key), EffectDelivered(key), at)
+
+
 _TABLES: dict[str, Callable[[Facts, str, Any], None]] = {
     "kv": _kv,
     "session_aliases": _alias,
     "pairing": _pairing,
     "computer_permissions": _permission,
     "external_jobs": external_job,
+    IDEM_KEYS: _delivered,
 }
 
 

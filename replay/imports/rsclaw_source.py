@@ -17,13 +17,14 @@ import msgspec
 from eventlog.envelope import NewEvent
 from eventlog.errors import BadInput
 from eventlog.log import Log
-from replay.imports.appending import append_all
+from replay.imports.appending import append_all, append_fresh
 from replay.imports.files import unreadable
 from replay.imports.lines import WHITE_SPACE, Line, read_lines
 from replay.imports.present import Present
 from replay.imports.quarantine import quarantine
 from replay.imports.rejected import MoveSummary, Rejected
 from replay.imports.rsclaw import (
+    IDEM_KEYS,
     MESSAGES,
     SESSION_META,
     Meta,
@@ -72,6 +73,7 @@ async def import_rsclaw(
             await asyncio.to_thread(move.index)
             await move.sessions()
             await move.others()
+            await move.delivered()
     except OSError as error:
         raise unreadable(found, error) from error
     return move.summary
@@ -99,6 +101,7 @@ class _Move:
         self._metas: dict[str, Meta] = {}
         self._places: dict[str, dict[tuple[int | None, int], Line]] = {}
         self._others: list[Line] = []
+        self._delivered: list[tuple[str, Line]] = []
 
     def index(self) -> None:
         """Read all keys; whatever is no row is rejected here."""
@@ -115,6 +118,8 @@ class _Move:
                 messages.append((entry.key, line))
             elif entry.table == SESSION_META:
                 self._meta(entry, line)
+            elif entry.table == IDEM_KEYS:
+                self._delivered.append((entry.key, line))
             else:
                 self._others.append(line)
         for key, line in messages:
@@ -179,6 +184,16 @@ class _Move:
             events = [event for line in lines for event in self._other(line)]
             await self._append(events)
             self._tell(sum(line.length_bytes for line in lines))
+
+    async def delivered(self) -> None:
+        """Tell the idempotency keys, each by a command that carries it: so it counts for all that comes."""
+        present = Present(self._log, self._tenant)
+        for key, line in self._delivered:
+            for event in self._other(line):
+                fresh = await append_fresh(self._log, [event], present, idempotency_key=key)
+                self.summary.events_new += fresh
+                self.summary.events_present += 1 - fresh
+            self._tell(line.length_bytes)
 
     def _other(self, line: Line) -> list[NewEvent]:
         entry = self._read(line)

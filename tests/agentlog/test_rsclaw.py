@@ -177,6 +177,17 @@ def kept(path: str) -> bytes:
     return Path(path).read_bytes().rstrip(b"\n")
 
 
+async def test_delivered_keys_come_over(store: agentlog.Store, dump: Dump):
+    """And count for what is appended here; importing again says nothing new."""
+    dump.row("idem_keys", "turn:7", 1_700_000_000).row("idem_keys", "turn:8", 1_700_000_001)
+    summary = await store.import_rsclaw(dump.write())
+    assert (summary.rejected, summary.events_new) == ([], 2)
+    assert await store.delivery.is_delivered("turn:7")
+    assert not await store.delivery.is_delivered("turn")
+    assert (await store.delivery.mark("turn:8")).duplicate
+    assert (await store.import_rsclaw(dump.path)).events_new == 0
+
+
 JOB = {"status": "Pending", "next_poll_at": 4_000_000_000, "submitted_at": 1_700_000_000, "prompt": "a cat"}
 
 
@@ -203,6 +214,7 @@ async def test_provider_jobs_come_over_as_they_stand(
 
 
 BAD = [
+    (b'{"table": "idem_keys", "key": "k", "value": "now"}', "idem_keys", "must be a Unix time"),
     (b'{"table": "external_jobs", "key": "j", "value": "{}"}', "external_jobs", "no status"),
     (b"not json", "", "no row of a dump"),
     (b'{"table": "kv", "key": "k"}', "", "missing required field"),
