@@ -14,12 +14,13 @@ from msgspec import Raw
 
 from eventlog.events import EVENT_TYPES, Todo, UnknownEvent, Usage, decode_event
 from eventlog.events.fields import Count, Integer, LargeCount, Seconds, Time, Word
+from eventlog.events.task import Rate
 
 PAGE = (Path(__file__).parents[3] / "docs" / "reference" / "events.md").read_text(encoding="utf-8")
 NAMES: list[tuple[Any, str]] = [
     (Integer, "integer"), (Count, "count"), (LargeCount, "large count"),
     (Time, "time"), (Word, "word"), (Seconds, "seconds"),
-    (str, "text"), (bool, "boolean"), (Raw, "JSON"), (Decimal, "decimal"), (Usage, "usage"),
+    (Rate, "number"), (float, "number"), (str, "text"), (bool, "boolean"), (Raw, "JSON"), (Decimal, "decimal"), (Usage, "usage"),
 ]  # fmt: skip
 
 
