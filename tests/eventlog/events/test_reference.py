@@ -20,7 +20,8 @@ PAGE = (Path(__file__).parents[3] / "docs" / "reference" / "events.md").read_tex
 NAMES: list[tuple[Any, str]] = [
     (Integer, "integer"), (Count, "count"), (LargeCount, "large count"),
     (Time, "time"), (Word, "word"), (Seconds, "seconds"),
-    (Rate, "number"), (float, "number"), (str, "text"), (bool, "boolean"), (Raw, "JSON"), (Decimal, "decimal"), (Usage, "usage"),
+    (Rate, "number"), (float, "number"),
+    (str, "text"), (bool, "boolean"), (Raw, "JSON"), (Decimal, "decimal"), (Usage, "usage"),
 ]  # fmt: skip
 
 
