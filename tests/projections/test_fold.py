@@ -135,9 +135,9 @@ def test_no_state_ever_holds_nul(projection: Fold[Any]) -> None:
 
 
 def test_every_event_is_folded_by_something_on_its_stream() -> None:
-    """An event type without a fold was forgotten in a catalog."""
+    """An event type without a fold was forgotten in a catalog. What was delivered, the log's keys tell."""
     folded = {type for projection in INLINE for type in projection.types}
-    assert folded == set(EVENT_TYPES)
+    assert folded == set(EVENT_TYPES) - {"effect_delivered"}
 
 
 def test_an_ordinary_message_changes_one_row() -> None:
