@@ -40,7 +40,7 @@ bench: setup  ## every benchmark, each with a baseline measured in the same run
 	$(BIN)/python -m benchmarks
 
 bench-queue: setup  ## claims against pgqueuer and procrastinate, their cost, leases: BACKLOG=…
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check '.[benchmark]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check '.[bench]'
 	$(BIN)/python -m benchmarks queue_rates queue_cost queue_leases
 
 # Reliability: long runs, each prints its seed (docs/reliability.md). Defaults are the published sizes.

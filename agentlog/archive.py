@@ -13,7 +13,7 @@ from typing import Any
 from agentlog.answer import Answer
 from agentlog.errors import NotFound
 from agentlog.message import ArchivedMessage, read_message
-from agentlog.pages import CONTEXT_LINES_MAX, PAGE_BYTES, Found, excerpts, page, whole
+from agentlog.pages import CONTEXT_LINES_MAX, PAGE_BYTES, ROWS_MAX, Found, excerpts, page, whole
 from agentlog.report.reports import Reports
 from agentlog.scope import Naming, Scope
 from agentlog.session_changes import present
@@ -64,16 +64,24 @@ class Questions(Reports):
         self._reach = reach
         self._catch_up = catch_up
 
-    def sql(self, query: str, *, timeout_s: float | None = None, tenant: str | None = None) -> Answer:
+    def sql(
+        self,
+        query: str,
+        *,
+        timeout_s: float | None = None,
+        rows_max: int = ROWS_MAX,
+        tenant: str | None = None,
+    ) -> Answer:
         """Run one SELECT over the views (docs/reference/archive.md), read-only.
 
         Args:
             timeout_s: stop it after so many seconds.
+            rows_max: refuse an answer of more rows.
             tenant: of a store opened for none: show that tenant alone; without it all.
         Raises:
             BadInput: it is no such SELECT, or DuckDB refuses it.
         """
-        return self._question(lambda it: whole(it.sql(query)), self._seen(tenant), timeout_s)
+        return self._question(lambda it: whole(it.sql(query), rows_max), self._seen(tenant), timeout_s)
 
     def query(
         self, name: str, /, *, timeout_s: float | None = None, tenant: str | None = None, **parameters: Any

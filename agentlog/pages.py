@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import islice
 from typing import Any, NamedTuple, Protocol
 
 from eventlog.errors import BadInput
 
 PAGE_BYTES = 256 * 1024
 PAGE_BYTES_MIN = 256
+ROWS_MAX = 1_000_000
 CONTEXT_LINES_MAX = 20
 _BEFORE_CHARACTERS, _AFTER_CHARACTERS = 80, 160
 
@@ -32,9 +34,17 @@ class Rows(Protocol):
     def __iter__(self) -> Any: ...
 
 
-def whole(result: Rows) -> Found:
-    """Read all of a result."""
-    return Found(result.columns, result.types, list(result))
+def whole(result: Rows, rows_max: int = ROWS_MAX) -> Found:
+    """Read all of a result. Raises BadInput: it has more than `rows_max` rows."""
+    if rows_max < 1:
+        raise BadInput(f"a limit of {rows_max} rows leaves none", hint="give at least 1")
+    rows = list(islice(result, rows_max + 1))
+    if len(rows) > rows_max:
+        raise BadInput(
+            f"the answer has more than {rows_max:,} rows and was not read further",
+            hint="sum up or add a LIMIT to the query, or allow more with rows_max",
+        )
+    return Found(result.columns, result.types, rows)
 
 
 def page(result: Rows | Found, count: int, bytes_max: int, *, last: bool = False) -> Found:

@@ -8,8 +8,8 @@ import sys
 
 from benchmarks.harness import console, machine
 
-ALL = ("append", "streams", "imports", "replay", "past", "load", "hosts")
-# Against other queues, which `pip install .[benchmark]` brings: `make bench-queue`.
+ALL = ("append", "streams", "imports", "replay", "past", "load", "hosts", "archive")
+# Against other queues, which `pip install .[bench]` brings: `make bench-queue`.
 QUEUE = ("queue_rates", "queue_cost", "queue_leases")
 
 

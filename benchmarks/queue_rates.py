@@ -13,7 +13,7 @@ import asyncpg
 from rich.table import Table
 
 from benchmarks.harness import console
-from benchmarks.peers import Bare, Peer, Pgqueuer, Procrastinate
+from benchmarks.queue_peers import Bare, Peer, Pgqueuer, Procrastinate
 from benchmarks.queue_store import Ours, open_store
 
 SECONDS = 2.5

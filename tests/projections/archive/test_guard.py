@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from decimal import Decimal
+from itertools import islice
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from eventlog.errors import BadInput
 from projections.archive import Archive, Connection
@@ -231,3 +234,90 @@ def test_duckdb_itself_is_locked_besides(connection: Connection, tmp_path: Path)
     ):
         with pytest.raises(Exception, match=r"(?i)permission|disabled|locked"):
             inner.execute(query)
+
+
+SOURCES = st.sampled_from(
+    [
+        *("messages", "main.events", "usage", "(select 1 as position)", "range(3)", "sessions"),
+        *("tail.messages", "whole.messages", "archived.messages", "base.messages", "memory.tail.messages"),
+        *("'{parquet}'", '"{parquet}"', "read_parquet('{parquet}')", "read_text('{manifest}')"),
+        *("glob('/*')", "duckdb_settings()", "query('from whole.messages')", "query_table('whole.messages')"),
+        *("parquet_metadata('{parquet}')", "information_schema.tables", "duckdb_views()", "pragma_version()"),
+    ]
+)
+QUERIES = st.recursive(
+    st.one_of(
+        SOURCES.map("select * from {}".format),
+        SOURCES.map("from {} select count(*)".format),
+        SOURCES.map("describe {}".format),
+        st.sampled_from(
+            [
+                *("copy (select 1) to '{outside}'", "copy messages to '{parquet}'", "drop view messages"),
+                *("insert into tail.messages select * from messages returning *", "select getenv('HOME')"),
+                *("delete from tail.messages returning *", "set threads = 9", "attach '{outside}' as o"),
+                *(
+                    "create table x as select 1",
+                    "export database '{outside}'",
+                    "select error(text) from messages",
+                ),
+                *("select current_setting('allowed_paths')", "load httpfs", "call pragma_version()"),
+            ]
+        ),
+    ),
+    lambda inner: st.one_of(
+        inner.map("select * from ({}) inside".format),
+        inner.map("with c as ({}) select * from c".format),
+        inner.map("with c as materialized ({}) from c, c as d".format),
+        inner.map("select 1 where exists ({})".format),
+        inner.map("select (select count(*) from ({}) x), * from messages".format),
+        st.tuples(inner, inner).map(lambda two: f"({two[0]}) union all by name ({two[1]})"),
+        st.tuples(inner, inner).map(lambda two: f"{two[0]}; {two[1]}"),
+        st.tuples(SOURCES, inner).map(lambda two: f"select * from {two[0]}, lateral ({two[1]}) y"),
+        inner.map("pivot ({}) on 1 using count(*)".format),
+        inner.map("explain analyze {}".format),
+    ),
+    max_leaves=3,
+)
+
+
+def test_no_query_that_can_be_put_together_reads_writes_or_changes_anything_else(
+    archive: Archive, tmp_path: Path
+) -> None:
+    """Pieces of hostile queries in every position: refused, or an answer of one's own tenant."""
+    [parquet] = tmp_path.glob("messages-*.parquet")
+    outside, manifest = tmp_path / "outside", tmp_path / "manifest.json"
+    before = {path: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()}
+
+    @settings(max_examples=60, deadline=None)
+    @given(QUERIES)
+    def ask(query: str) -> None:
+        for name, path in (("{parquet}", parquet), ("{outside}", outside), ("{manifest}", manifest)):
+            query = query.replace(name, str(path))
+        try:
+            shown = repr(list(islice(connection.sql(query), 1000)))
+        except BadInput as error:
+            shown = str(error.__cause__ or "")
+        assert "other says" not in shown
+        assert "tail.messages" not in shown or "tail.messages" in query
+
+    with archive.connect(12, tenant="acme", timeout_s=1) as connection:
+        ask()
+        assert connection.sql("select count(*) from messages").rows() == [(6,)]
+        assert connection.sql("show tables").rows() == [(view,) for view in sorted(ALLOWED_VIEWS)]
+    assert {path: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()} == before
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "with recursive r(n) as (select 1 union all select n + 1 from r) select max(n) from r",
+        "select string_agg(repeat('x', 100000), '') from range(100000)",
+        "select list(a.range) from range(100000) a, range(100000) b",
+    ],
+)
+def test_a_query_without_end_or_measure_is_stopped(archive: Archive, query: str) -> None:
+    """By its time limit or by DuckDB's memory limit; the process and the next question go on."""
+    with archive.connect(12, timeout_s=0.5) as connection:
+        with pytest.raises(BadInput, match=r"took longer|memory|limit"):
+            connection.sql(query).rows()
+        assert connection.sql("select 1").rows() == [(1,)]

@@ -1,0 +1,294 @@
+"""The archive at a million messages: five questions against PostgreSQL, SQLite, polars; building; freshness.
+
+    AGENTLOG_BENCH_MESSAGES   how many; default 1,000,000. At 10,000,000 leave the peers out:
+    AGENTLOG_BENCH_PEERS      0 leaves them out
+    AGENTLOG_BENCH_DIRECTORY  keeps segments and peers' tables for the next run; default: a temporary one
+
+Every question is asked once to warm up and then several times; medians. Ours goes the whole way of a
+question in a warm process: lock, manifest, files' sizes, fresh tail, query, rows in Python.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import multiprocessing
+import os
+import resource
+import shutil
+import statistics
+import tempfile
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from rich.table import Table
+
+import agentlog
+from benchmarks.conversations import Conversations, as_event
+from benchmarks.harness import console, percentile
+from benchmarks.archive_peers import PATTERN, TOKENS, TOP, Polars, Postgres, Sqlite, values
+from eventlog.clock import SystemClock
+from eventlog.embedded.server import attach
+from eventlog.envelope import CHAIN_START, chain_hash, encode_line, us_to_time
+from eventlog.io import SystemIo
+from eventlog.postgres.connect import session as postgres_session
+from eventlog.segment.store import Block, SegmentStore
+from eventlog.settings import Settings
+from projections.archive import Archive, Connection
+from projections.archive.rows import Cursor, rows_of
+
+MESSAGES = int(os.environ.get("AGENTLOG_BENCH_MESSAGES", "1000000"))
+PEERS = os.environ.get("AGENTLOG_BENCH_PEERS", "1") != "0"
+FRESH = min(100_000, MESSAGES // 2)
+LOG_ID = uuid.UUID("0190a6b2-0000-7000-8000-000000000001")
+BLOCK_EVENTS, BATCH = 32, 8192
+TIMES = {"regex": 3, "tokens": 5, "top": 5, "session": 15, "tail": 15}
+GREP = " or ".join(
+    f"regexp_matches({name}, '{PATTERN}')" for name in ("text", "tool_input", "tool_result", "thinking")
+)
+
+
+def open_segments(folder: Path) -> SegmentStore:
+    return SegmentStore.open(
+        str(folder / "segments"), log_id=LOG_ID, io=SystemIo(), clock=SystemClock(), settings=Settings()
+    )
+
+
+def open_archive(folder: Path, store: SegmentStore, threads: int = 2) -> Archive:
+    return Archive(
+        folder / "archive", lambda after, until: store.read(after, until), str(LOG_ID), threads=threads
+    )
+
+
+def fill(folder: Path) -> None:
+    """Write the segments of MESSAGES messages, in blocks as busy writers make them."""
+    store, chain, said = open_segments(folder), CHAIN_START, iter(Conversations())
+    blocks: list[Block] = []
+    raw = 0
+    for first in range(1, MESSAGES + 1, BLOCK_EVENTS):
+        before, lines = chain, []
+        for position in range(first, min(first + BLOCK_EVENTS, MESSAGES + 1)):
+            one = next(said)
+            event = as_event(one, f"0190a6b2-0000-7000-8000-{position:012x}")
+            chain = chain_hash(chain, position, one.version, one.time_us, event.hash)
+            lines.append(encode_line(event, position, one.version, us_to_time(one.time_us)))
+        blocks.append(Block(first, len(lines), b"".join(lines), before, chain))
+        raw += sum(map(len, lines))
+        if len(blocks) == 64:
+            store.append(blocks)
+            blocks = []
+    if blocks:
+        store.append(blocks)
+    store.sync()
+    store.close()
+    (folder / "raw_bytes").write_text(str(raw))
+
+
+def peer_rows(store: SegmentStore) -> Iterator[list[tuple[Any, ...]]]:
+    batch: list[tuple[Any, ...]] = []
+    for block in store.read():
+        batch += values(made.message for event in block if (made := rows_of(event, Cursor())[0]).message)
+        if len(batch) >= BATCH:
+            yield batch
+            batch = []
+    yield batch
+
+
+def build(folder: Path, until: int, answers: Any) -> None:
+    """Build in a process of its own, one DuckDB thread: seconds, processor seconds, greatest memory."""
+    store = open_segments(folder)
+    archive = open_archive(folder, store, threads=1)
+    after = archive.manifest().archive_position
+    start, processor = time.perf_counter(), time.process_time()
+    archive.build(until)
+    answers.put(
+        (
+            until - after,
+            time.perf_counter() - start,
+            time.process_time() - processor,
+            resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+        )
+    )
+
+
+def built(folder: Path, until: int) -> tuple[int, float, float, int]:
+    context = multiprocessing.get_context("spawn")
+    answers = context.Queue()
+    process = context.Process(target=build, args=(folder, until, answers))
+    process.start()
+    found = answers.get()
+    process.join()
+    return found  # type: ignore[no-any-return]
+
+
+async def median_ms(call: Callable[[], Any], times: int) -> tuple[float, Any]:
+    taken, found = [], None
+    for _ in range(times + 1):
+        start = time.perf_counter()
+        found = call()
+        if inspect.isawaitable(found):
+            found = await found
+        taken.append(time.perf_counter() - start)
+    return statistics.median(taken[1:]) * 1000, found
+
+
+def ours(archive: Archive, tenant: str, session: str) -> dict[str, Callable[[], Any]]:
+    def ask(question: Callable[[Connection], Any]) -> Callable[[], Any]:
+        def call() -> Any:
+            with archive.ask(MESSAGES) as connection:
+                return question(connection).rows()
+
+        return call
+
+    return {
+        "regex": ask(lambda it: it.sql(f"select count(*) from messages where {GREP}")),
+        "tokens": ask(lambda it: it.sql(TOKENS)),
+        "top": ask(lambda it: it.sql(TOP)),
+        "session": ask(lambda it: it.head(session, 10_000, tenant)),
+        "tail": ask(lambda it: it.tail(session, 20, tenant)),
+    }
+
+
+async def measured(questions: dict[str, Callable[[], Any]]) -> tuple[dict[str, float], dict[str, Any]]:
+    times, found = {}, {}
+    for name, call in questions.items():
+        times[name], found[name] = await median_ms(call, TIMES[name])
+    return times, found
+
+
+async def run() -> None:
+    """Measure and print."""
+    kept = os.environ.get("AGENTLOG_BENCH_DIRECTORY")
+    folder = Path(kept) if kept else Path(tempfile.mkdtemp(prefix="agentlog-bench-"))
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        await measure(folder)
+    finally:
+        if not kept:
+            shutil.rmtree(folder)
+    await freshness()
+
+
+async def measure(folder: Path) -> None:
+    if not (folder / "raw_bytes").exists():
+        shutil.rmtree(folder / "segments", ignore_errors=True)
+        fill(folder)
+    raw = int((folder / "raw_bytes").read_text())
+    store = open_segments(folder)
+    shutil.rmtree(folder / "archive", ignore_errors=True)
+    parts = [built(folder, MESSAGES - FRESH)]
+    archive = open_archive(folder, store)
+    with archive.ask(0) as connection:
+        tenant, session = connection.sql(
+            "select tenant, session from sessions order by abs(messages - 200), session limit 1"
+        ).rows()[0]
+    fresh, _ = await measured(ours(archive, tenant, session))
+    parts.append(built(folder, MESSAGES))
+    archive.compact()
+    mine, answers = await measured(ours(archive, tenant, session))
+    show_build(parts, raw, archive.status().size_bytes)
+    table = Table("question", "ours ms", title=f"{MESSAGES:,} messages, {raw / 1e9:.2f} GB of JSON")
+    rows = {name: [name, f"{mine[name]:,.1f}"] for name in mine}
+    peers: dict[str, dict[str, float]] = {}
+    if PEERS:
+        peers = await ask_peers(folder, store, archive, tenant, session, answers)
+    for peer, times in peers.items():
+        table.add_column(f"{peer} ms")
+        table.add_column("ratio")
+        for name, row in rows.items():
+            row += [f"{times[name]:,.1f}", f"{times[name] / mine[name]:.1f} ×"]
+    table.add_column(f"{FRESH:,} fresh: ours ms")
+    table.add_column("ratio")
+    for name, row in rows.items():
+        ratio = fresh[name] / mine[name]
+        row += [f"{fresh[name]:,.1f}", f"{ratio:.2f} ×"]
+        table.add_row(*row)
+    console.print(table)
+    for name in rows:
+        console.print(f"{name}: {verdict(name, mine, peers.get('PostgreSQL'), fresh[name] / mine[name])}")
+    archive.close()
+    store.close()
+
+
+def verdict(name: str, mine: dict[str, float], postgres: dict[str, float] | None, fresh: float) -> str:
+    """What the targets are, and whether each was reached."""
+    reached = [f"fresh ≤ 1.5 ×: {'reached' if fresh <= 1.5 else 'not reached'}"]
+    least = {"regex": 4, "tokens": 5, "top": 10}.get(name)
+    if least and postgres:
+        ratio = postgres[name] / mine[name]
+        reached.insert(0, f"≥ {least} × PostgreSQL: {'reached' if ratio >= least else 'not reached'}")
+    if name == "session":
+        reached.insert(0, f"≤ 30 ms: {'reached' if mine[name] <= 30 else 'not reached'}")
+    return "; ".join(reached)
+
+
+def show_build(parts: list[tuple[int, float, float, int]], raw: int, size: int) -> None:
+    events, seconds, processor = (sum(part[n] for part in parts) for n in range(3))
+    memory = max(part[3] for part in parts)
+    for what, figure, fine in (
+        ("build, messages/s", f"{events / seconds:,.0f}; target ≥ 100,000", events / seconds >= 100_000),
+        ("build, messages per processor second", f"{events / processor:,.0f}", None),
+        ("build, greatest memory", f"{memory / 1e6:,.0f} MB; target ≤ 1,000", memory <= 1e9),
+        ("bytes on disk", f"{size / raw:.3f} of the JSON; target ≤ 0.333", size <= raw / 3),
+    ):
+        told = "" if fine is None else ": reached" if fine else ": not reached"
+        console.print(f"{what}: {figure}{told}", highlight=False)
+
+
+async def ask_peers(
+    folder: Path, store: SegmentStore, archive: Archive, tenant: str, session: str, answers: dict[str, Any]
+) -> dict[str, dict[str, float]]:
+    """The peers' medians; each must find what we found."""
+    found: dict[str, tuple[dict[str, float], dict[str, Any]]] = {}
+    new = not (folder / "messages.sqlite").exists()
+    sqlite = Sqlite(folder / "messages.sqlite")
+    if new:
+        sqlite.load(peer_rows(store))
+    found["SQLite"] = await measured(sqlite.ask(tenant, session))
+    server = await attach(folder / "postgres", clock=SystemClock())
+    try:
+        async with postgres_session(server.connection, timeout_s=60, command_timeout_s=None) as connection:
+            postgres = Postgres(connection)
+            if not await connection.fetchval("select to_regclass('messages')"):
+                await postgres.load(peer_rows(store))
+            found["PostgreSQL"] = await measured(postgres.ask(tenant, session))
+    finally:
+        await server.close()
+    files = [str(archive.directory / file.name) for file in archive.manifest().of_table("messages")]
+    try:
+        found["polars"] = await measured(Polars(files).ask(tenant, session))
+    except ImportError:
+        console.print("polars is not installed: pip install '.[bench]'")
+    for peer, (_, its) in found.items():
+        assert its["regex"][0][0] == answers["regex"][0][0], f"{peer} finds another number of messages"
+        for name in ("tokens", "top", "session", "tail"):
+            assert len(its[name]) == len(answers[name]), f"{peer} answers {name} with another number of rows"
+    return {name: times for name, (times, _) in found.items()}
+
+
+async def freshness() -> None:
+    """Append, then ask: the answer must have it, and come as quickly as an append."""
+    appended, asked = [], []
+    with tempfile.TemporaryDirectory(prefix="agentlog-bench-") as data:
+        async with agentlog.open(data) as store:
+            for number in range(300):
+                start = time.perf_counter()
+                await store.conversation.append("s", {"role": "user", "content": f"message {number}"})
+                appended.append(time.perf_counter() - start)
+                start = time.perf_counter()
+                rows = (await store.archive.tail("s", 1)).dicts()
+                asked.append(time.perf_counter() - start)
+                assert rows[0]["text"] == f"message {number}", "the next answer has it"
+    console.print(
+        f"append p50 {percentile(appended[20:], 0.5):.2f} ms, p99 {percentile(appended[20:], 0.99):.2f} ms;"
+        f" the next question has the message: p50 {percentile(asked[20:], 0.5):.2f} ms,"
+        f" p99 {percentile(asked[20:], 0.99):.2f} ms",
+        highlight=False,
+    )
+
+
+if __name__ == "__main__":
+    asyncio.run(run())
