@@ -27,9 +27,9 @@ from typing import Any
 from rich.table import Table
 
 import agentlog
+from benchmarks.archive_peers import PATTERN, TOKENS, TOP, Polars, Postgres, Sqlite, values
 from benchmarks.conversations import Conversations, as_event
 from benchmarks.harness import console, percentile
-from benchmarks.archive_peers import PATTERN, TOKENS, TOP, Polars, Postgres, Sqlite, values
 from eventlog.clock import SystemClock
 from eventlog.embedded.server import attach
 from eventlog.envelope import CHAIN_START, chain_hash, encode_line, us_to_time
