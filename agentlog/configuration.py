@@ -28,6 +28,8 @@ PREFIX = "AGENTLOG_"
 DEFAULT_DATA = "data"
 DATA, POSTGRES, TENANT, DEBUG = "AGENTLOG_DATA", "AGENTLOG_POSTGRES", "AGENTLOG_TENANT", "AGENTLOG_DEBUG"
 PRESET = "AGENTLOG_PRESET"
+# What this project's own tests are told: no misspelling where they are run.
+OF_TESTS = ("AGENTLOG_TRANSCRIPTS", "AGENTLOG_TEST_")
 # Read by eventlog/embedded/binaries.py.
 POSTGRES_BIN = "AGENTLOG_POSTGRES_BIN"
 
@@ -121,7 +123,8 @@ def unknown_variables(environment: Mapping[str, str]) -> list[str]:
     """Return variables that look like ours and mean nothing: misspelt, mostly."""
     others = {DATA, POSTGRES, TENANT, DEBUG, PRESET, POSTGRES_BIN}
     known = others | {variable(field) for field in Settings.__struct_fields__}
-    return sorted(name for name in environment if name.startswith(PREFIX) and name not in known)
+    ours = [name for name in environment if name.startswith(PREFIX) and not name.startswith(OF_TESTS)]
+    return sorted(name for name in ours if name not in known)
 
 
 def check_url(url: str) -> None:

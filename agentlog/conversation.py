@@ -11,7 +11,7 @@ import msgspec
 
 from agentlog.conversation_changes import decide_compact, spent
 from agentlog.conversation_editing import Editing
-from agentlog.errors import NotFound
+from agentlog.errors import NotFound, Refused
 from agentlog.message import Draft, Message, new_message
 from eventlog.command import Command, Receipt
 from eventlog.envelope import NewEvent, StreamId
@@ -317,7 +317,13 @@ class Conversations(Editing):
         states = receipt.states
         if states is None:
             # A repeat, or an answer that was lost: the log tells which place it has.
-            version = receipt.versions.get(stream, 0)
+            if stream not in receipt.versions:
+                raise Refused(
+                    f"idempotency key {idempotency_key!r} was used before, at position"
+                    f" {receipt.first_position}, by a command without a message of {stream}",
+                    hint="nothing was appended; give each message a key of its own",
+                )
+            version = receipt.versions[stream]
             rows = await self._scope.fetch("message_place", stream.tenant, stream.key, version, of=stream)
             seq, generation = rows[0]["seq"], rows[0]["generation"]
         else:

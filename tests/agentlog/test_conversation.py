@@ -55,6 +55,14 @@ async def test_an_unknown_session_has_an_empty_window_and_no_status(store):
     assert (await store.log.head()).position == 0
 
 
+async def test_a_key_that_another_session_used_is_refused_by_name(store):
+    await store.conversation.append("other", user("hello"), idempotency_key="a")
+    for key in ("new", "other than that"):
+        with pytest.raises(Refused, match="'a' was used before, at position 1"):
+            await store.conversation.append(key, user("hello"), idempotency_key="a")
+    assert (await store.log.head()).position == 1
+
+
 async def test_a_repeat_with_the_same_idempotency_key_appends_nothing(store):
     """The first answer comes back, marked."""
     first = await store.conversation.append("main", user("hello"), idempotency_key="a")
