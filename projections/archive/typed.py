@@ -51,6 +51,8 @@ class TypedMessage(msgspec.Struct, gc=False):
     sidechain: bool = False
     compact_summary: bool = False
     source: Raw = NULL
+    metadata: Raw = NULL
+    environment: Raw = NULL
 
 
 _decode = msgspec.json.Decoder(TypedMessage).decode

@@ -35,6 +35,7 @@ WRONG: list[tuple[str, Any]] = [
     ("segment_bytes_max", 4095),
     ("segment_age_max_s", 0.0),
     ("cached_streams_max", 0),
+    ("cached_messages_bytes_max", -1),
     ("connect_timeout_s", 0.0),
     ("connect_timeout_s", math.inf),
     ("command_timeout_s", -1.0),

@@ -1,5 +1,6 @@
 -- One row per item of a session's queue, in the state that its events add up to (projections/queue.py).
--- What counts is what came after it was last enqueued; a completion beats a cancellation.
+-- Each time an item is enqueued it begins anew; until it is finished, the latest claim that was not released
+-- has it. A completion beats every other end.
 create view main.queue_items as
 with happened as (
     select
@@ -10,46 +11,67 @@ with happened as (
         data,
         coalesce(occurred_at, time) as happened_at,
         coalesce(
+            max(case when type = 'item_enqueued' then position end) over (
+                partition by tenant, key order by position rows unbounded preceding
+            ), 0
+        ) as begun_position,
+        coalesce(
             max(case when type = 'item_enqueued' then position end) over (partition by tenant, key), 0
         ) as enqueued_position
     from base.events
     where kind = 'queue_item'
-        and type in ('item_enqueued', 'item_claimed', 'item_completed', 'item_cancelled')
+        and type in (
+            'item_enqueued', 'item_claimed', 'item_released',
+            'item_completed', 'item_failed', 'item_interrupted', 'item_cancelled'
+        )
+),
+ended as (
+    select
+        *,
+        begun_position = enqueued_position as is_latest,
+        min(case when type in ('item_completed', 'item_failed', 'item_interrupted', 'item_cancelled')
+            then position end) over (partition by tenant, item, begun_position) as finished_position
+    from happened
+),
+claimed as (
+    select
+        *,
+        position < coalesce(finished_position, 9223372036854775807) as is_unfinished,
+        max(case when type = 'item_claimed' and is_latest
+            and position < coalesce(finished_position, 9223372036854775807) then position end)
+            over (partition by tenant, item) as claimed_position
+    from ended
 ),
 placed as (
     select
         *,
-        min(case when type in ('item_completed', 'item_cancelled') and position > enqueued_position
-            then position end) over (partition by tenant, item) as finished_position
-    from happened
+        min(case when type = 'item_released' and is_latest and is_unfinished and position > claimed_position
+            then position end) over (partition by tenant, item) as released_position
+    from claimed
 ),
 items as (
     select
         tenant,
         item,
         arg_max(data, position) filter (where type = 'item_enqueued') as enqueued,
-        bool_or(type = 'item_completed' and position > enqueued_position) as completed,
-        bool_or(type = 'item_cancelled' and position > enqueued_position) as cancelled,
-        count(*) filter (where type = 'item_claimed') as attempts,
-        arg_max(data ->> '$.worker', position) filter (
-            where type = 'item_claimed' and position > enqueued_position
-                and position < coalesce(finished_position, 9223372036854775807)
-        ) as worker,
-        arg_min(data ->> '$.reason', position) filter (
-            where type = 'item_cancelled' and position > enqueued_position
-                and (data ->> '$.reason') is not null
-                and position = finished_position
-        ) as reason,
+        bool_or(type = 'item_completed' and is_latest) as completed,
+        max(type) filter (where is_latest and position = finished_position) as ending,
+        max(coalesce(data ->> '$.reason', data ->> '$.by')) filter (
+            where is_latest and position = finished_position
+        ) as ending_reason,
+        bool_or(is_latest and position = finished_position and (data ->> '$.rollback') = 'true') as rolled_back,
+        count(*) filter (where type = 'item_claimed' and is_unfinished) as attempts,
+        max(released_position) as released_position,
+        max(data ->> '$.worker') filter (where position = claimed_position and released_position is null)
+            as worker,
+        max(data ->> '$.reason') filter (where position = released_position) as released_reason,
         max(happened_at) filter (where position = enqueued_position) as enqueued_at,
-        arg_min(happened_at, position) filter (where type = 'item_claimed' and position > enqueued_position)
+        arg_min(happened_at, position) filter (where type = 'item_claimed' and is_latest and is_unfinished)
             as first_claimed_at,
-        arg_max(happened_at, position) filter (
-            where type = 'item_claimed' and position > enqueued_position
-                and position < coalesce(finished_position, 9223372036854775807)
-        ) as last_claimed_at,
+        max(happened_at) filter (where position = claimed_position) as last_claimed_at,
         coalesce(
-            arg_min(happened_at, position) filter (where type = 'item_completed' and position > enqueued_position),
-            max(happened_at) filter (where position = finished_position)
+            arg_min(happened_at, position) filter (where type = 'item_completed' and is_latest),
+            max(happened_at) filter (where is_latest and position = finished_position)
         ) as finished_at,
         max(position) as last_position
     from placed
@@ -61,14 +83,21 @@ select
     nullif(enqueued ->> '$.session', '') as session,
     case
         when completed then 'completed'
-        when cancelled then 'cancelled'
-        when last_claimed_at is not null then 'claimed'
+        when ending = 'item_failed' then 'failed'
+        when ending = 'item_cancelled' then 'cancelled'
+        when ending = 'item_interrupted' and rolled_back then 'rolled_back'
+        when ending = 'item_interrupted' then 'interrupted'
+        when last_claimed_at is not null and released_position is null then 'claimed'
         else 'pending'
     end as status,
     coalesce(try_cast(enqueued ->> '$.priority' as bigint), 0) as priority,
     worker,
     attempts,
-    case when not completed then reason end as reason,
+    case
+        when completed then null
+        when ending is not null then ending_reason
+        else released_reason
+    end as reason,
     enqueued_at,
     first_claimed_at,
     last_claimed_at,

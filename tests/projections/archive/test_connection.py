@@ -11,6 +11,7 @@ import pytest
 from eventlog.errors import BadInput, Closed
 from eventlog.events import GenerationStarted
 from projections.archive import Connection
+from projections.archive.filters import Filters
 from tests.projections.archive.history import History, tokens
 
 
@@ -74,7 +75,7 @@ def test_sessions_and_tenants_with_similar_names_are_apart(connection: Connectio
 
 def test_grep_finds_by_pattern_in_one_session_or_all_of_the_tenant(connection: Connection) -> None:
     """Oldest first, with the place to read on from."""
-    found = connection.grep("^(zero 3|one 0)$", "acme", session="a").dicts()
+    found = connection.grep("^(zero 3|one 0)$", "acme", Filters(sessions=("a",))).dicts()
     assert [(row["generation"], row["seq"], row["found_in"], row["excerpt"]) for row in found] == [
         (0, 3, "text", "zero 3"),
         (1, 0, "text", "one 0"),
@@ -94,8 +95,8 @@ def test_grep_looks_at_what_tools_were_told_and_answered(tmp_path: Path) -> None
     with history.connect(tmp_path) as connection:
         found = connection.grep("needle", "").dicts()
     assert [row["found_in"] for row in found] == ["tool_input", "tool_result", "thinking"]
-    assert "\x00 needle " in found[1]["excerpt"]
-    assert len(found[1]["excerpt"]) == 240
+    assert found[1]["before"] == "x" * 238 + "\x00 "
+    assert found[1]["excerpt"] == "needle " + "y" * 233
 
 
 def test_decimals_dates_and_times_come_as_python_objects(tmp_path: Path) -> None:
