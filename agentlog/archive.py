@@ -269,34 +269,10 @@ class Questions(Reports):
         return Answer(find, self._catch_up)
 
 
-class Archives(Questions):
-    """The archive of the sessions a store may name."""
+class Generations(Questions):
+    """The archive of a log, whose sessions can be loaded as well."""
 
-    def __init__(self, scope: Scope, archive: parquet.Archive) -> None:
-        super().__init__(scope, archive, lambda: scope.log.segments.durable_position, scope.log.catch_up)
-        self._scope = scope
-
-    async def new_generation(
-        self,
-        key: str,
-        reason: str | None = None,
-        *,
-        meta: dict[str, Any] | None = None,
-        tenant: str | None = None,
-    ) -> int:
-        """Start a session over, and return the number of its new generation; the first was 0.
-
-        What was said so far leaves the active window and stays in the archive. Raises NotFound.
-        """
-        stream = self._scope.stream(SESSION, key, tenant)
-        started: list[ArchiveEvent] = []
-
-        def decide(*states: Any) -> list[ArchiveEvent]:
-            started[:] = decide_new_generation(key, reason, *states)
-            return started
-
-        await self._scope.decide(stream, ["sessions", "conversations", "generations"], decide, meta=meta)
-        return started[0].generation
+    _scope: Scope
 
     async def load(
         self, key: str, generation: int | None = None, *, tenant: str | None = None
@@ -330,6 +306,36 @@ class Archives(Questions):
                         found.append(ArchivedMessage(row["generation"], seq, message))
                         seq += 1
         return found
+
+
+class Archives(Generations):
+    """The archive of the sessions a store may name."""
+
+    def __init__(self, scope: Scope, archive: parquet.Archive) -> None:
+        super().__init__(scope, archive, lambda: scope.log.segments.durable_position, scope.log.catch_up)
+        self._scope = scope
+
+    async def new_generation(
+        self,
+        key: str,
+        reason: str | None = None,
+        *,
+        meta: dict[str, Any] | None = None,
+        tenant: str | None = None,
+    ) -> int:
+        """Start a session over, and return the number of its new generation; the first was 0.
+
+        What was said so far leaves the active window and stays in the archive. Raises NotFound.
+        """
+        stream = self._scope.stream(SESSION, key, tenant)
+        started: list[ArchiveEvent] = []
+
+        def decide(*states: Any) -> list[ArchiveEvent]:
+            started[:] = decide_new_generation(key, reason, *states)
+            return started
+
+        await self._scope.decide(stream, ["sessions", "conversations", "generations"], decide, meta=meta)
+        return started[0].generation
 
     async def build(self, progress: Callable[[int, int], None] | None = None) -> int:
         """Write Parquet files for all this host has; return the position they reach.

@@ -7,13 +7,14 @@ Opens nothing and reads no file. docs/reference/settings.md lists every name; a 
     AGENTLOG_TENANT     whose data the store may name            none: any tenant, "" unless named
     AGENTLOG_<SETTING>  one variable per field of Settings, e.g. AGENTLOG_ZSTD_LEVEL
     AGENTLOG_PRESET     presets of settings, a comma between       none
+    AGENTLOG_PROJECTIONS  own inline projections (folds.py)        none
     AGENTLOG_DEBUG      1: the command line shows tracebacks
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import urlsplit, urlunsplit
@@ -27,7 +28,7 @@ from eventlog.settings import Settings
 PREFIX = "AGENTLOG_"
 DEFAULT_DATA = "data"
 DATA, POSTGRES, TENANT, DEBUG = "AGENTLOG_DATA", "AGENTLOG_POSTGRES", "AGENTLOG_TENANT", "AGENTLOG_DEBUG"
-PRESET = "AGENTLOG_PRESET"
+PRESET, PROJECTIONS = "AGENTLOG_PRESET", "AGENTLOG_PROJECTIONS"
 # What this project's own tests are told: no misspelling where they are run.
 OF_TESTS = ("AGENTLOG_TRANSCRIPTS", "AGENTLOG_TEST_")
 # Read by eventlog/embedded/binaries.py.
@@ -35,6 +36,8 @@ POSTGRES_BIN = "AGENTLOG_POSTGRES_BIN"
 
 if TYPE_CHECKING:
     import asyncpg
+
+    from eventlog.projection import InlineProjection
 
     # A URL, keyword arguments of asyncpg.connect, or an open pool of the program's own.
     Postgres: TypeAlias = str | Mapping[str, Any] | asyncpg.Pool
@@ -50,16 +53,26 @@ class Configuration(msgspec.Struct, frozen=True, kw_only=True):
         postgres: URL or connection arguments; None for the embedded server.
         tenant: whose data may be named; "" for any.
         settings: of the log.
+        projections: a program's own, kept in the same transaction as this release's; texts say where they
+            stand.
     """
 
     data: Path
     postgres: Postgres | None
     tenant: str
     settings: Settings
+    projections: tuple[Any, ...] = ()
 
     def __repr__(self) -> str:
         where = f"data={str(self.data)!r}, postgres={self.shown_postgres!r}"
         return f"Configuration({where}, tenant={self.tenant!r})"
+
+    @property
+    def folds(self) -> tuple[InlineProjection, ...]:
+        """All inline projections of the store. Raises BadInput; see `folds_of`."""
+        from agentlog.folds import folds_of
+
+        return folds_of(self.projections)
 
     @property
     def shown_postgres(self) -> str:
@@ -73,6 +86,7 @@ def configure(
     postgres: Postgres | None = None,
     tenant: str | None = None,
     settings: Settings | None = None,
+    projections: Sequence[InlineProjection | str] | None = None,
     environment: Mapping[str, str] | None = None,
 ) -> Configuration:
     """Combine arguments, environment and defaults.
@@ -94,12 +108,13 @@ def configure(
         postgres=chosen,
         tenant=check_text(owner, "tenant", MAX_TENANT_BYTES),
         settings=settings or settings_from(found),
+        projections=tuple(_names(found.get(PROJECTIONS, "")) if projections is None else projections),
     )
 
 
 def settings_from(environment: Mapping[str, str]) -> Settings:
     """Return the settings that the environment asks for: a preset's, and what single variables say."""
-    names = [name.strip() for name in environment.get(PRESET, "").split(",") if name.strip()]
+    names = _names(environment.get(PRESET, ""))
     given = {}
     for field in msgspec.structs.fields(Settings):
         name = variable(field.name)
@@ -114,6 +129,11 @@ def settings_from(environment: Mapping[str, str]) -> Settings:
     return Settings.preset(*names, **given)
 
 
+def _names(text: str) -> list[str]:
+    """Return the names in a text with commas between."""
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
 def variable(setting: str) -> str:
     """Return the name of the environment variable of a setting."""
     return PREFIX + setting.upper()
@@ -121,7 +141,7 @@ def variable(setting: str) -> str:
 
 def unknown_variables(environment: Mapping[str, str]) -> list[str]:
     """Return variables that look like ours and mean nothing: misspelt, mostly."""
-    others = {DATA, POSTGRES, TENANT, DEBUG, PRESET, POSTGRES_BIN}
+    others = {DATA, POSTGRES, TENANT, DEBUG, PRESET, PROJECTIONS, POSTGRES_BIN}
     known = others | {variable(field) for field in Settings.__struct_fields__}
     ours = [name for name in environment if name.startswith(PREFIX) and not name.startswith(OF_TESTS)]
     return sorted(name for name in ours if name not in known)

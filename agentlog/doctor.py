@@ -27,7 +27,6 @@ from eventlog.io import SystemIo
 from eventlog.log import Log
 from eventlog.postgres import migrate as schema
 from eventlog.postgres.connect import OLDEST_MAJOR, Target, connect
-from projections.catalog import INLINE
 
 OLDEST_PYTHON = (3, 11)
 FREE_BYTES_MIN = 1024**3
@@ -183,7 +182,7 @@ async def check_postgres(target: Target, configuration: Configuration, clock: Cl
             advice="synchronise the clocks (NTP); order never depends on them, times of events do",
         )
         try:
-            await schema.check(connection, settings.schema, INLINE)
+            await schema.check(connection, settings.schema, configuration.folds)
             yield Check(name="schema", ok=True, found=f"{settings.schema}, as this release needs it")
         except AgentlogError as error:
             yield _wrong("schema", error)
@@ -194,7 +193,9 @@ async def check_postgres(target: Target, configuration: Configuration, clock: Cl
 async def check_log(target: Target, configuration: Configuration, clock: Clock) -> AsyncIterator[Check]:
     """The log opens, both copies agree on its head, and no event comes from the future."""
     try:
-        log = await Log.open(configuration.data, target, projections=INLINE, settings=configuration.settings)
+        log = await Log.open(
+            configuration.data, target, projections=configuration.folds, settings=configuration.settings
+        )
     except (AgentlogError, OSError) as error:
         yield _wrong("segments", error)
         return

@@ -12,8 +12,7 @@ from eventlog.embedded.server import attach
 from eventlog.postgres import migrate as schema
 from eventlog.postgres.connect import Target, session
 from eventlog.projection import InlineProjection, versions_of
-from eventlog.settings import Settings
-from projections.catalog import INLINE, VIEWS_SQL
+from projections.catalog import VIEWS_SQL
 from replay.against import verify_against
 from replay.receipt import LogReceipt
 from replay.report import Finding, Progress
@@ -44,19 +43,21 @@ async def verify_closed(
 ) -> list[Finding]:
     """Verify a store that cannot be opened; see `replay.verify`. The archive is not looked at."""
     async with server_of(configuration) as target:
-        settings = configuration.settings
+        settings, folds = configuration.settings, configuration.folds
         found: list[Finding] = []
         if against is not None:
-            site = open_site(configuration.data, target, INLINE, (VIEWS_SQL,), settings)
+            site = open_site(configuration.data, target, folds, (VIEWS_SQL,), settings)
             try:
                 found = await verify_against(site, against, progress)
             finally:
                 await site.reads.close()
-        return found + await verify_store(configuration.data, target, settings=settings, progress=progress)
+        return found + await verify_store(
+            configuration.data, target, projections=folds, settings=settings, progress=progress
+        )
 
 
 async def bring_up_to_date(
-    target: Target, settings: Settings, migrate: bool | None, *, embedded: bool
+    target: Target, configuration: Configuration, migrate: bool | None
 ) -> Sequence[str]:
     """Migrate the schema where that was asked for; return the projection tables that are to be rebuilt.
 
@@ -65,21 +66,22 @@ async def bring_up_to_date(
         SchemaMismatch, ProjectionMismatch: it is not, and nobody asked for it to be changed; or a
             newer release made it.
     """
-    wait_s = settings.connect_timeout_s
+    settings, folds = configuration.settings, configuration.folds
+    embedded, wait_s = configuration.postgres is None, settings.connect_timeout_s
     async with session(target, timeout_s=wait_s, command_timeout_s=settings.command_timeout_s) as connection:
         try:
-            await schema.check(connection, settings.schema, INLINE)
+            await schema.check(connection, settings.schema, folds)
             if not migrate:
                 return ()
         except ProjectionMismatch as mismatch:
-            if not (migrate or (embedded and migrate is None)) or not _is_upgrade(mismatch, INLINE):
+            if not (migrate or (embedded and migrate is None)) or not _is_upgrade(mismatch, folds):
                 raise
         except SchemaMismatch:
             if not (migrate or (embedded and migrate is None)):
                 raise
     # A migration may take its time.
     async with session(target, timeout_s=wait_s, command_timeout_s=None) as connection:
-        return (await schema.migrate(connection, settings.schema, INLINE, (VIEWS_SQL,))).rebuild
+        return (await schema.migrate(connection, settings.schema, folds, (VIEWS_SQL,))).rebuild
 
 
 def _is_upgrade(mismatch: ProjectionMismatch, projections: Sequence[InlineProjection]) -> bool:

@@ -28,9 +28,10 @@ from eventlog.io import SystemIo
 from eventlog.local import LocalCopy
 from eventlog.log import Log
 from eventlog.postgres.connect import Target
+from eventlog.projection import InlineProjection
 from eventlog.settings import Settings
 from projections.archive import Archive
-from projections.catalog import INLINE, VIEWS_SQL
+from projections.catalog import VIEWS_SQL
 from replay.against import verify_against
 from replay.imports.rejected import MoveSummary
 from replay.imports.rsclaw_source import import_rsclaw
@@ -138,7 +139,7 @@ class Store(Nouns):
             time: after the last position that the log had accepted by then.
         A moment that is not in the log raises BadInput at the first read.
         """
-        return PastStore(self._pasts, self._scope.tenant, position, time)
+        return PastStore(self._pasts, self._archive, self._scope.tenant, position, time)
 
     async def status(self) -> StoreStatus:
         """Say how the store is: head, chain, mirror lag, counts, free disk."""
@@ -276,14 +277,15 @@ class Store(Nouns):
         return found + await verify(log, archive=self._archive, progress=progress)
 
     async def rebuild(
-        self, projections: Sequence[str] = (), progress: Progress | None = None
+        self, projections: Sequence[str] = (), progress: Progress | None = None, *, jobs: int | None = None
     ) -> RebuildReport:
         """Compare projection tables (all, or those named) with the log and put right what differs.
 
-        Raises Refused on a store that was opened for one tenant.
+        `jobs`: processes that fold at once, 1 to 64; None: one, from 100,000 events on. Raises BadInput, and
+        Refused on a store that was opened for one tenant.
         """
         self._check_whole("rebuild")
-        return await rebuild(self._scope.log, tuple(projections) or None, progress=progress)
+        return await rebuild(self._scope.log, tuple(projections) or None, progress=progress, jobs=jobs)
 
     def _check_whole(self, what: str) -> None:
         if self._scope.tenant:
@@ -320,6 +322,7 @@ def open(
     postgres: Postgres | None = None,
     tenant: str | None = None,
     settings: Settings | None = None,
+    projections: Sequence[InlineProjection] | None = None,
     migrate: bool | None = None,
     progress: Tell | None = None,
 ) -> Opening:
@@ -333,6 +336,7 @@ def open(
         tenant: the only tenant whose data the store can name. Default: AGENTLOG_TENANT, else "",
             and then calls may name one with `tenant=`.
         settings: of the log. Default: AGENTLOG_…, see docs/reference/settings.md.
+        projections: your own, kept in each append, at every opening. Default: AGENTLOG_PROJECTIONS.
         migrate: bring the database schema up to this release. Default: for the embedded server yes,
             for a URL no.
         progress: called with one line for people when something takes time.
@@ -341,19 +345,19 @@ def open(
         LogUnavailable, EmbeddedPostgresError, SchemaMismatch, ProjectionMismatch, FormatTooNew,
         MirrorUnavailable, Damaged, CopiesDisagree.
     """
-    configuration = configure(data, postgres=postgres, tenant=tenant, settings=settings)
-    return Opening(configuration, migrate, progress)
+    given = configure(data, postgres=postgres, tenant=tenant, settings=settings, projections=projections)
+    return Opening(given, migrate, progress)
 
 
 async def _open(configuration: Configuration, migrate: bool | None, tell: Tell | None) -> Store:
     say = tell or nobody_listens
-    settings = configuration.settings
+    settings, folds = configuration.settings, configuration.folds
 
     async def open_log(target: Target, *, unfilled: bool = False) -> Log:
         return await Log.open(
             configuration.data,
             target,
-            projections=INLINE,
+            projections=folds,
             views_sql=(VIEWS_SQL,),
             settings=settings,
             unfilled=unfilled,
@@ -362,8 +366,7 @@ async def _open(configuration: Configuration, migrate: bool | None, tell: Tell |
 
     async with AsyncExitStack() as stack:
         target = await stack.enter_async_context(server_of(configuration, say))
-        embedded = configuration.postgres is None
-        stale = await bring_up_to_date(target, settings, migrate, embedded=embedded)
+        stale = await bring_up_to_date(target, configuration, migrate)
         if stale:
             say(f"folding {', '.join(stale)} anew")
             # Opened for this alone: nobody appends before these tables are filled.

@@ -2,7 +2,8 @@
 
 Baselines of the same run, on the same server: a bare asyncpg cursor whose rows go into the same fold, and
 pyeventsourcing's Postgres recorder, read by pages of 1,000 into the same fold (`pip install '.[bench]'`; left
-out when it is not installed). Size: AGENTLOG_BENCH_REPLAY_EVENTS.
+out when it is not installed). Size: AGENTLOG_BENCH_REPLAY_EVENTS, and AGENTLOG_BENCH_REPLAY_STREAM_EVENTS for
+how many events a session has.
 """
 
 from __future__ import annotations
@@ -43,6 +44,7 @@ from eventlog.io import SystemIo
 from eventlog.log import Log
 from eventlog.segment.store import Block
 from eventlog.settings import Settings
+from projections.archive import Archive
 from projections.catalog import INLINE, VIEWS_SQL
 from replay.fold_all import FoldAll
 from replay.past_log import Pasts
@@ -52,7 +54,7 @@ from replay.restore import open_segments, restore_postgres
 EVENTS = int(os.environ.get("AGENTLOG_BENCH_REPLAY_EVENTS", "200000"))
 LONG = StreamId("bench", "session", "long")
 LONG_EVENTS = 10_000
-EVENTS_PER_STREAM = 100
+EVENTS_PER_STREAM = int(os.environ.get("AGENTLOG_BENCH_REPLAY_STREAM_EVENTS", "100"))
 BLOCK_EVENTS = 64
 TIME_US = 1_790_000_000_000_000
 SAMPLES = 300
@@ -118,6 +120,11 @@ def fold_segments(log: Log) -> tuple[float, float, list[int]]:
         if fold.position * 5 // head > len(sizes):
             sizes.append(resident_mb())
     return head / (time.process_time() - start), head / (time.perf_counter() - began), sizes
+
+
+def largest_child_mb() -> int:
+    """The most memory that a process had which this one started and which has ended, in MB."""
+    return resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss // 1024
 
 
 def resident_mb() -> int:
@@ -188,6 +195,7 @@ def pyeventsourcing(log: Log, target: Any) -> float | None:
 async def states(log: Log) -> list[Result]:
     """One session of 10,000 events at random positions: the fold alone, and a handle's answer."""
     pasts, chance, head = Pasts(log), random.Random(2), (await log.head()).position
+    archive = Archive(log.directory.archive, log.segments.read, str(log.directory.log_id))
     results = []
     start = time.perf_counter()
     await pasts.streams.at(LONG, head)
@@ -200,7 +208,8 @@ async def states(log: Log) -> list[Result]:
             if what.startswith("state"):
                 await pasts.streams.at(LONG, position)
             else:
-                await PastStore(pasts, "", position, None).sessions.get(LONG.key, tenant=LONG.tenant)
+                then = PastStore(pasts, archive, "", position, None)
+                await then.sessions.get(LONG.key, tenant=LONG.tenant)
             taken.append(time.perf_counter() - start)
         p50 = percentile(taken, 0.5)
         results.append(Result(what, 0, p50, percentile(taken, 0.99), "", "p50 ≤ 10 ms", p50 <= 10))
@@ -259,17 +268,20 @@ async def run() -> None:
 async def measure(log: Log, target: Any, count: int) -> None:
     rate, by_time, sizes = fold_segments(log)
     rebuilt = []
-    for source in ("segments", "postgres"):
+    for source, jobs in (("segments", 1), ("segments", 2), ("postgres", 1)):
         start = time.perf_counter()
-        assert (await rebuild(log, source=source)).differences == []
+        assert (await rebuild(log, source=source, jobs=jobs)).differences == []
         rebuilt.append(count / (time.perf_counter() - start))
+        if len(rebuilt) == 1:
+            largest = largest_child_mb()
     cursor = await cursor_and_fold(log, target)
     peer = await asyncio.to_thread(pyeventsourcing, log, target)
     times = f"{by_time / peer:.1f} × pyeventsourcing, by time" if peer else ""
     results = [
         Result("fold of the segments, per core", rate, 0, 0, times, "≥ 100,000/s", rate >= 100_000),
         Result("rebuild from the segments", rebuilt[0], 0, 0, f"{rebuilt[0] / cursor:.1f} × the cursor"),
-        Result("rebuild from Postgres", rebuilt[1], 0, 0, f"{rebuilt[1] / cursor:.1f} × the cursor"),
+        Result("the same by two processes", rebuilt[1], 0, 0, f"{rebuilt[1] / rebuilt[0]:.2f} × one process"),
+        Result("rebuild from Postgres", rebuilt[2], 0, 0, f"{rebuilt[2] / cursor:.1f} × the cursor"),
         Result("a bare asyncpg cursor and the same fold", cursor, 0, 0),
     ]
     if peer:
@@ -277,5 +289,6 @@ async def measure(log: Log, target: Any, count: int) -> None:
         results.append(row)
     results += await states(log)
     results += await appends(log)
+    console.print(f"  largest process of a rebuild: {largest} MB")
     console.print(f"  memory of the fold at each fifth of {count:,} events, MB: {sizes}")
     show(f"replay of {count:,} events of {count // EVENTS_PER_STREAM:,} sessions", results)

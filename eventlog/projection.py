@@ -19,8 +19,8 @@ followed by the fields of the state, one column per field, same names, same orde
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Collection, Sequence
+from typing import Any, Protocol, runtime_checkable
 
 import msgspec
 from msgspec import Raw
@@ -101,6 +101,15 @@ class InlineProjection(Protocol):
         Pure and total: no clock, no I/O, never raises, never changes `state`. Returning the same
         object means nothing changed, and no row is written.
         """
+        ...
+
+
+@runtime_checkable
+class Stepping(Protocol):
+    """A projection that knows beforehand what events of one type need: a fold of a log asks once per type."""
+
+    def step(self, type: str) -> Callable[[Any, Foldable, int], Any]:
+        """Return what does the same as `evolve` to events of this type, one of its `types`."""
         ...
 
 

@@ -89,16 +89,21 @@ def evolve(conversation: Conversation, event: ConversationChange, version: int) 
 def _with_message(was: Conversation, message: MessageAppended) -> Conversation:
     """Count the message. A sidechain's is paid for as well, but is not the last of the conversation."""
     usage = message.usage or _NO_USAGE
-    aside = message.sidechain
+    id, role, model = was.last_message_id, was.last_role, was.last_model
+    if not message.sidechain:
+        id, role = message.message_id, message.role
+        model = model if message.model is None else message.model
+        if "\x00" in id or "\x00" in role or (model and "\x00" in model):
+            id, role, model = text(id), text(role), model and text(model)
     # By position: msgspec.structs.replace takes three times as long, and this runs per message.
     return Conversation(
         was.message_count + 1,
         was.window_start,
         was.window_message_count + 1,
         was.compaction_count,
-        was.last_message_id if aside else text(message.message_id),
-        was.last_role if aside else text(message.role),
-        was.last_model if aside or message.model is None else text(message.model),
+        id,
+        role,
+        model,
         was.input_tokens + usage.input_tokens,
         was.output_tokens + usage.output_tokens,
         was.cache_read_tokens + usage.cache_read_tokens,

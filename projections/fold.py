@@ -13,12 +13,14 @@ import msgspec
 from msgspec import Raw
 
 from eventlog.errors import BadPayload
-from eventlog.events import UnknownEvent, decode_event, event_type
+from eventlog.events import SCHEMAS, UnknownEvent, decode_event, decoder, event_type
 from eventlog.projection import Foldable
 from projections.columns import readable_data
 from projections.tables import table_text
 
 S = TypeVar("S", bound=msgspec.Struct)
+_NUL = b"\\u0000"  # as JSON escapes it
+Step = Callable[[S | None, Foldable, int], S | None]
 
 
 class Fold(Generic[S]):
@@ -68,24 +70,49 @@ class Fold(Generic[S]):
         self.upsert_sql = table_text(f"{name}.upsert")
         self.load_sql = table_text(f"{name}.load")
         self._evolve = evolve
+        self._steps: dict[str, Step[S]] = {}
 
     def __repr__(self) -> str:
         return f"<fold {self.name}:{self.version} of {self.kind} streams>"
 
     def evolve(self, state: S | None, event: Foldable, version: int) -> S | None:
         """Return the state after `event`; the same object when it changed nothing."""
-        if event.type in self.begins:
-            return self.initial if state is None else state
-        known = self.initial if state is None else state
-        said = event.said
-        if said is None or (event.type not in self.unscanned and b"\\u0000" in bytes(event.data)):
-            said = self._read(event)
-        return known if said is None else self._evolve(known, said, version)
+        return self.step(event.type)(state, event, version)
+
+    def step(self, type: str) -> Step[S]:
+        """Return `evolve` for events of one type: what they need is looked up once, and not per event."""
+        step = self._steps.get(type)
+        if step is None:
+            step = self._steps[type] = self._begin if type in self.begins else self._folding(type)
+        return step
+
+    def _begin(self, state: S | None, event: Foldable, version: int) -> S | None:
+        return self.initial if state is None else state
+
+    def _folding(self, type: str) -> Step[S]:
+        initial, evolve, unscanned, read = self.initial, self._evolve, type in self.unscanned, self._read
+        decode, present = decoder(type), SCHEMAS[type]
+
+        def step(state: S | None, event: Foldable, version: int) -> S | None:
+            known = initial if state is None else state
+            said = event.said
+            if not unscanned and _NUL in bytes(event.data):
+                said = read(event)
+            elif said is None and event.encoding is None and event.schema == present:
+                try:
+                    said = decode(event.data)
+                except (ValueError, RecursionError):
+                    return known
+            elif said is None:
+                said = read(event)
+            return known if said is None else evolve(known, said, version)
+
+        return step
 
     def _read(self, event: Foldable) -> Any:
         """Decode what the event says; None when this release cannot read it."""
         data: bytes | Raw = event.data
-        if event.encoding is not None or (event.type not in self.unscanned and b"\\u0000" in bytes(data)):
+        if event.encoding is not None or (event.type not in self.unscanned and _NUL in bytes(data)):
             try:
                 data = readable_data(event)
             except BadPayload:

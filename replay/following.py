@@ -19,8 +19,8 @@ from eventlog.errors import BadInput
 from eventlog.log import Log
 from eventlog.postgres.sql import gate_key
 from eventlog.projection import STANDARD_COLUMNS, InlineProjection
-from replay.fold_all import FoldAll, Folded
-from replay.rebuild import own_connection
+from replay.fold_all import FoldAll
+from replay.folding import own_connection
 from replay.statements import filled
 
 PAGE_EVENTS = 1_000
@@ -149,7 +149,7 @@ class Following:
         ids = {StreamId(row["tenant"], row["kind"], row["key"]): row["id"] for row in found}
         fold = await self._begun(connection, projection, ids)
         fold.add(own)
-        rows = [row for one in fold.touched for row in fold.rows_json(projection, [(ids[one], one)])]
+        rows = [row for one in fold.take_touched() for row in fold.rows_json(projection, [(ids[one], one)])]
         chunks = iter(rows)
         while chunk := list(islice(chunks, PAGE_EVENTS)):
             text = (b"[%b]" % b",".join(chunk)).decode()
@@ -166,8 +166,7 @@ class Following:
             for row in await connection.fetch(text, list(ids.values()))
         }
         for stream, id in ids.items():
-            folded: Folded = fold.begin(stream)
-            folded.states[0] = states.get(id)
+            fold.begin(stream, [states.get(id)])
         return fold
 
     def _sql(self, name: str, projection: InlineProjection | None = None) -> str:

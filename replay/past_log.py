@@ -91,6 +91,11 @@ class PastLog:
                 self._moment = await find_moment(self._pasts.log, self._position, self._time)
             return self._moment
 
+    @property
+    def known(self) -> Moment | None:
+        """Where it stands, once that was looked up."""
+        return self._moment
+
     async def append(self, command: Command) -> Receipt:
         """Refuse: raises BadInput."""
         moment = await self.moment()
@@ -117,7 +122,7 @@ class PastLog:
         for number, one in enumerate(fold.projections.get(stream.kind, ())):
             if one.name == projection:
                 folded = fold.streams.get(stream)
-                return (None, 0) if folded is None else (folded.states[number], folded.version)
+                return (None, 0) if folded is None else (folded.states()[number], folded.version)
         raise BadInput(f"projection {projection!r} does not fold streams of kind {stream.kind!r}")
 
     async def reload(self, streams: Sequence[StreamId]) -> None:

@@ -18,8 +18,8 @@ from eventlog.errors import Closed
 from eventlog.log import Log
 from eventlog.postgres.connect import connect, disconnect, is_broken, unavailable
 from replay.fold_all import FoldAll
+from replay.folding import fold_until
 from replay.moment import Moment
-from replay.rebuild import fold_until
 from replay.report import no_progress
 from replay.statements import filled
 from replay.tables import filled_for, read_streams, write_rows

@@ -9,35 +9,32 @@ docs/decisions/0004.) A crash leaves nothing behind: until that commit nothing w
 
 Whoever folded on from a wrong row would write a wrong one again. So when a row was wrong the epoch
 grows: writers then forget the states they hold and read them anew.
+
+A log of more streams than fit into memory is done in shares of its streams (`replay.shares`), each with a
+transaction of its own. One that was killed goes on with the shares that are left (`replay.rebuild_done`).
+A large log is folded in processes of their own (`replay.rebuild_process`), which leave this one to writers.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager
-from itertools import islice
+from collections.abc import Sequence
 
-import asyncpg
-
-from eventlog.envelope import Event, StreamId
-from eventlog.errors import BadInput, Damaged
+from eventlog.errors import BadInput
 from eventlog.log import Log
-from eventlog.postgres.connect import connect, disconnect, is_broken, unavailable
-from eventlog.postgres.migrate import due
 from eventlog.postgres.sql import gate_key
-from eventlog.projection import InlineProjection, signature
-from replay.fold_all import FoldAll
+from eventlog.projection import InlineProjection
+from replay.folding import SOURCES, own_connection
+from replay.rebuild_done import Done
+from replay.rebuild_process import can_be_handed_over, rebuild_share_elsewhere
+from replay.rebuild_share import compare_share, rebuild_share, remember_filled
 from replay.report import Finding, Progress, RebuildReport, no_progress
+from replay.shares import Share, ShareFold, shares_needed
 from replay.statements import filled
-from replay.tables import differences, read_streams, write_rows
 
-SOURCES = ("segments", "postgres")
-BLOCKS_AT_ONCE = 16
-# Events that may be left to fold under the gate: a few milliseconds of everybody's time.
-TAIL_EVENTS_MAX = 500
-TAIL_ROUNDS_MAX = 20
-FINDINGS_MAX = 1_000
+JOBS_MAX = 64
+# From here on it is worth the half second that a process of its own takes to begin.
+ELSEWHERE_EVENTS_MIN = 100_000
 
 
 async def rebuild(
@@ -45,46 +42,48 @@ async def rebuild(
     names: Sequence[str] | None = None,
     source: str = "segments",
     progress: Progress | None = None,
+    *,
+    jobs: int | None = None,
+    shares: int | None = None,
 ) -> RebuildReport:
     """Make projection tables right. Tables that are missing are made, and the views.
 
     Args:
         names: tables; None for all.
         source: the copy of the log to fold, "segments" or "postgres".
-        progress: called with ("fold", position, head) and ("compare", tables done, tables).
+        progress: called with ("fold", events done, events to do) and ("compare", tables done, tables).
+        jobs: processes that fold at once, 1 to 64; None: one where the log has 100,000 events or more, and
+            none but this one otherwise. This one does it where another cannot: with a pool of the caller's,
+            or projections of the caller's own.
+        shares: how many the streams are parted into, at least `jobs`; None: as many as memory wants.
     Raises:
-        BadInput: an unknown table or source.
+        BadInput: an unknown table or source, or jobs or shares out of range.
         ProjectionMismatch: another release migrated the store meanwhile. Nothing was written.
         Damaged: the log has a gap; see `replay.verify`. Nothing was written.
     """
     tell, started = progress or no_progress, log.clock.monotonic()
     projections = chosen(log.projections, names)
-    schema = log.settings.schema
-    fold = FoldAll(projections)
-    await fold_to_head(log, fold, source, tell)
-    found, wrong, compared_at = await _compare(log, fold, projections, source, tell)
-    fold.touched.clear()
-    async with own_connection(log) as connection:
-        # What came in since, so that little is left for the time under the gate.
-        await fold_to_head(log, fold, source, no_progress)
-        async with connection.transaction():
-            await connection.execute(filled("take_gate"), gate_key(schema))
-            held = log.clock.monotonic()
-            head = await connection.fetchval(filled("head_position", schema=schema))
-            await fold_until(log, fold, head, "postgres", no_progress)
-            assert fold.position == head >= compared_at
-            empty = await _make_missing(log, connection, projections)
-            await _correct(connection, schema, fold, projections, found, wrong, empty)
-            await _remember_filled(log, connection, projections)
-        gate_seconds = log.clock.monotonic() - held
-    return RebuildReport(
-        events=fold.events,
-        seconds=log.clock.monotonic() - started,
-        position=head,
-        rows={projection.name: fold.count(projection) for projection in projections},
-        differences=found,
-        gate_seconds=gate_seconds,
-    )
+    _check(source, jobs, shares)
+    head = (await log.head()).position
+    if jobs is None and head >= ELSEWHERE_EVENTS_MIN and can_be_handed_over(log, projections):
+        jobs = 1
+    done = Done(log, projections, max(jobs or 1, shares or await shares_needed(log, projections)))
+    waiting = list(done.left())
+    told = _Told(tell, len(waiting))
+    gate = asyncio.Semaphore(jobs or 1)
+
+    async def one(at: int, share: Share) -> None:
+        async with gate:
+            if jobs is not None and can_be_handed_over(log, projections):
+                report = await rebuild_share_elsewhere(log, projections, share, source, told.of(at))
+            else:
+                report = await rebuild_share(log, projections, share, source, told.of(at))
+            await done.note(share, report)
+
+    await _all([asyncio.create_task(one(at, share)) for at, share in enumerate(waiting)])
+    if done.of > 1:
+        await _remember_filled(log, projections)
+    return await done.finish(log.clock.monotonic() - started)
 
 
 async def compare(
@@ -93,14 +92,18 @@ async def compare(
     source: str = "segments",
     progress: Progress | None = None,
 ) -> list[Finding]:
-    """Compare projection tables with a fold of the log, at one position. Writes nothing.
+    """Compare projection tables with a fold of the log, share by share. Writes nothing.
 
     Arguments and errors as for `rebuild`.
     """
-    projections = chosen(log.projections, names)
-    fold = FoldAll(projections)
-    await fold_to_head(log, fold, source, progress or no_progress)
-    found, _, _ = await _compare(log, fold, projections, source, progress or no_progress)
+    projections, tell = chosen(log.projections, names), progress or no_progress
+    _check(source, None, None)
+    of, found = await shares_needed(log, projections), list[Finding]()
+    async with own_connection(log) as connection:
+        for number in range(of):
+            share = Share(number, of)
+            part = ShareFold(log, projections, share)
+            found += (await compare_share(log, part, connection, projections, share, source, tell))[0]
     return found
 
 
@@ -113,207 +116,46 @@ def chosen(projections: Sequence[InlineProjection], names: Sequence[str] | None)
     return [known[name] for name in names] if names is not None else list(projections)
 
 
-async def fold_to_head(log: Log, fold: FoldAll, source: str, tell: Progress) -> None:
-    """Fold on until close behind the head."""
+def _check(source: str, jobs: int | None, shares: int | None) -> None:
     if source not in SOURCES:
         raise BadInput(f"source {source!r} must be one of {', '.join(SOURCES)}")
-    for _ in range(TAIL_ROUNDS_MAX):
-        head = (await log.head()).position
-        await fold_until(log, fold, head, source, tell)
-        if (await log.head()).position - fold.position <= TAIL_EVENTS_MAX:
-            return
+    if jobs is not None and not 1 <= jobs <= JOBS_MAX:
+        raise BadInput(f"jobs is {jobs} and must be from 1 to {JOBS_MAX}")
+    if shares is not None and shares < (jobs or 1):
+        raise BadInput(f"shares is {shares} and must be at least jobs, {jobs or 1}")
 
 
-async def fold_until(log: Log, fold: FoldAll, until: int, source: str, tell: Progress) -> None:
-    """Fold on up to a position: from the segments as far as they are synced, then from Postgres.
-
-    Raises:
-        Damaged: positions or versions do not follow one another.
-    """
-    if source == "segments":
-        blocks = log.segments.read(fold.position, min(until, log.segments.durable_position))
-        while await asyncio.to_thread(_add_blocks, fold, blocks):
-            tell("fold", fold.position, until)
-    while fold.position < until:
-        page = await log.reads.page(fold.position, until)
-        if not page:
-            raise _gap(fold.position + 1, until, "Postgres")
-        await asyncio.to_thread(_add, fold, [stored.to_event() for stored in page], "Postgres")
-        tell("fold", fold.position, until)
+async def _remember_filled(log: Log, projections: Sequence[InlineProjection]) -> None:
+    """Let the tables count as filled: all of their shares are."""
+    async with own_connection(log) as connection, connection.transaction():
+        await connection.execute(filled("take_gate"), gate_key(log.settings.schema))
+        await remember_filled(log, connection, projections)
 
 
-def _add_blocks(fold: FoldAll, blocks: Iterator[Sequence[Event]]) -> bool:
-    """Fold some blocks; return whether there were any. In a thread: reading blocks on the disk."""
-    some = list(islice(blocks, BLOCKS_AT_ONCE))
-    for block in some:
-        _add(fold, block, "the segments")
-    return bool(some)
-
-
-def _add(fold: FoldAll, events: Sequence[Event], where: str) -> None:
-    first, last = events[0].position, events[-1].position
-    if first != fold.position + 1 or last != fold.position + len(events):
-        raise _gap(fold.position + 1, last, where)
-    fold.add(events)
-    if fold.version_gaps:
-        position, stream, version, expected = fold.version_gaps[0]
-        raise Damaged(
-            f"position {position} of {where} is version {version} of {stream}, not {expected}",
-            hint="run `agentlog verify`; nothing was changed",
-            first_position=position,
-            last_position=position,
-            where=where,
-        )
-
-
-def _gap(first: int, last: int, where: str) -> Damaged:
-    return Damaged(
-        f"{where} cannot be folded: positions from {first} to {last} do not follow one another",
-        hint="run `agentlog verify`; nothing was changed",
-        first_position=first,
-        last_position=last,
-        where=where,
-    )
-
-
-async def _compare(
-    log: Log, fold: FoldAll, projections: Sequence[InlineProjection], source: str, tell: Progress
-) -> tuple[list[Finding], dict[str, set[int]], int]:
-    """Compare at the head of one snapshot; return findings, the streams concerned by table, the head."""
-    async with (
-        own_connection(log) as connection,
-        connection.transaction(isolation="repeatable_read", readonly=True),
-    ):
-        head = await connection.fetchval(filled("head_position", schema=log.settings.schema))
-        await fold_until(log, fold, head, source, tell)
-        streams, _ = await read_streams(connection, log.settings.schema)
-        ids = {stream: id for stream, (id, _) in streams.items()}
-        found, wrong = await compare_tables(
-            connection, log.settings.schema, fold, projections, ids, tell, FINDINGS_MAX
-        )
-    return found, wrong, head
-
-
-async def compare_tables(
-    connection: asyncpg.Connection,
-    schema: str,
-    fold: FoldAll,
-    projections: Sequence[InlineProjection],
-    ids: Mapping[StreamId, int],
-    tell: Progress,
-    findings_max: int,
-) -> tuple[list[Finding], dict[str, set[int]]]:
-    """Return what differs, as findings and as stream ids by table. The fold stands where the tables do.
-
-    Beyond `findings_max` rows of one table the rest are counted in one finding.
-    """
-    found: list[Finding] = []
-    wrong: dict[str, set[int]] = {}
-    for done, projection in enumerate(projections):
-        tell("compare", done, len(projections))
-        count = 0
-        try:
-            async with connection.transaction():
-                async for difference in differences(connection, schema, fold, projection, ids):
-                    wrong.setdefault(projection.name, set()).add(difference.stream_id)
-                    count += 1
-                    if count <= findings_max:
-                        found.append(difference.finding())
-        except (asyncpg.SyntaxOrAccessError, asyncpg.DataError) as error:
-            found.append(
-                Finding(
-                    area="projections",
-                    problem=f"{projection.name} cannot be compared: {error.args[0]}",
-                    where=projection.name,
-                )
-            )
-        if count > findings_max:
-            problem = (
-                f"{projection.name} has {count - findings_max:,} more rows that are not what the log says"
-            )
-            found.append(Finding(area="projections", problem=problem, where=projection.name))
-    tell("compare", len(projections), len(projections))
-    return found, wrong
-
-
-async def _correct(
-    connection: asyncpg.Connection,
-    schema: str,
-    fold: FoldAll,
-    projections: Sequence[InlineProjection],
-    found: list[Finding],
-    wrong: dict[str, set[int]],
-    empty: Collection[str],
-) -> None:
-    """Under the gate: put right what differed, and what was written since on top of it.
-
-    `empty`: tables that hold nothing, perhaps only since they were compared; all of it is written.
-    """
-    ids = {stream: id for stream, (id, _) in (await read_streams(connection, schema))[0].items()}
-    for projection in projections:
-        if projection.name in empty:
-            wrong[projection.name] = {id for stream, id in ids.items() if stream.kind == projection.kind}
-            await write_rows(connection, schema, fold, projection, ids, wrong[projection.name])
-            continue
-        # Writers went on meanwhile, perhaps from a row that was wrong: look at what they wrote.
-        since = [stream for stream in fold.touched if stream.kind == projection.kind]
-        if since:
-            async for difference in differences(connection, schema, fold, projection, ids, since):
-                bad = wrong.setdefault(projection.name, set())
-                if difference.stream_id not in bad:
-                    bad.add(difference.stream_id)
-                    found.append(difference.finding())
-        if wrong.get(projection.name):
-            await write_rows(connection, schema, fold, projection, ids, wrong[projection.name])
-    if any(wrong.values()):
-        await connection.execute(filled("next_epoch", schema=schema))
-
-
-async def _make_missing(
-    log: Log, connection: asyncpg.Connection, projections: Sequence[InlineProjection]
-) -> set[str]:
-    """Under the gate: make tables that somebody dropped, and the views that went with them.
-
-    Returns the tables that hold nothing: these, and those that `migrate` made anew.
-    """
-    schema = log.settings.schema
-    stored = await connection.fetchval(filled("head_projections", schema=schema))
-    made = set()
-    for projection in projections:
-        if not await connection.fetchval(filled("has_table"), f"{schema}.{projection.name}"):
-            await connection.execute(log.reads.sql(projection.table_sql))
-            made.add(projection.name)
-    if made:
-        for statement in log.views_sql:
-            await connection.execute(log.reads.sql(statement))
-    return made.union(due(stored, log.projections))
-
-
-async def _remember_filled(
-    log: Log, connection: asyncpg.Connection, projections: Sequence[InlineProjection]
-) -> None:
-    """Under the gate: these tables hold what they should. The head remembers only what is still due."""
-    schema = log.settings.schema
-    stored = await connection.fetchval(filled("head_projections", schema=schema))
-    left = set(due(stored, log.projections)) - {projection.name for projection in projections}
-    if (now := signature(log.projections, left)) != stored:
-        await connection.execute(filled("set_projections", schema=schema), now)
-
-
-@asynccontextmanager
-async def own_connection(log: Log) -> AsyncIterator[asyncpg.Connection]:
-    """Give a connection that is none of the pool's: while it is held the log is read through that."""
-    connection = await connect(
-        log.reads.target,
-        timeout_s=log.settings.connect_timeout_s,
-        command_timeout_s=log.settings.command_timeout_s,
-    )
+async def _all(tasks: Sequence[asyncio.Task[None]]) -> None:
+    """Wait for all of them; when one fails, or the caller is cancelled, the others end as well."""
     try:
-        yield connection
-    except BaseException as error:
-        broken = is_broken(error, closed=connection.is_closed())
-        connection.terminate()
-        if broken:
-            raise unavailable(error) from error
-        raise
-    await disconnect(connection)
+        await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+class _Told:
+    """The progress of several shares as that of one rebuild."""
+
+    def __init__(self, tell: Progress, shares: int) -> None:
+        self._tell, self._shares = tell, shares
+        self._done: dict[str, dict[int, tuple[int, int]]] = {}
+
+    def of(self, share: int) -> Progress:
+        """Return what one share tells its progress to."""
+
+        def tell(what: str, done: int, total: int) -> None:
+            all = self._done.setdefault(what, {})
+            all[share] = (done, total)
+            expected = max(total for _, total in all.values()) * self._shares
+            self._tell(what, sum(done for done, _ in all.values()), expected)
+
+        return tell

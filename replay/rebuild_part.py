@@ -17,8 +17,9 @@ from eventlog.log import Log
 from eventlog.postgres.sql import gate_key
 from eventlog.projection import InlineProjection
 from replay.fold_all import FoldAll
+from replay.folding import fold_to_head, fold_until, own_connection
 from replay.past import StreamPast
-from replay.rebuild import chosen, fold_to_head, fold_until, own_connection
+from replay.rebuild import chosen
 from replay.report import Finding, Progress, RebuildReport, no_progress
 from replay.statements import filled
 from replay.tables import differences, read_streams, write_rows

@@ -20,11 +20,10 @@ from eventlog.projection import signature
 from replay.blocks import readable_blocks
 from replay.examine import Examination
 from replay.quarantine import keep_lines
-from replay.rebuild import compare_tables
 from replay.records import Record, RecordMaker, copy_events, copy_streams
 from replay.report import Finding, no_progress
 from replay.statements import filled
-from replay.tables import read_streams, write_rows
+from replay.tables import compare_tables, read_streams, write_rows
 
 RECORDS_AT_ONCE = 2_000
 _GUARDED = ("events", "streams")

@@ -156,7 +156,7 @@ def _walk(
     before: list[Any] = [None] * len(of_kind(projections, stream.kind))
     for event in events:
         fold.add([event])
-        after = list(fold.streams[stream].states)
+        after = fold.streams[stream].states()
         yield event, before, after
         before = after
 

@@ -17,7 +17,8 @@ from msgspec import Raw
 from eventlog.envelope import StreamId
 from eventlog.projection import STANDARD_COLUMNS, InlineProjection
 from replay.fold_all import FoldAll
-from replay.report import Finding
+from replay.report import Finding, Progress
+from replay.shares import WHOLE, Share
 from replay.statements import filled
 
 CHUNK_BYTES = 512 * 1024
@@ -102,14 +103,17 @@ async def differences(
     projection: InlineProjection,
     ids: Mapping[StreamId, int],
     only: Sequence[StreamId] | None = None,
+    share: Share = WHOLE,
 ) -> AsyncIterator[Difference]:
     """Yield every row of a table that is not what the fold says.
 
     Args:
         ids: stream ids by identity. Streams of the fold that have none are left out.
         only: compare the rows of these streams alone; None compares the whole table.
+        share: of which the fold is, and the rows that are compared.
     """
-    statement = filled_for("differing_rows", schema, projection, BY_RANGE if only is None else BY_ID)
+    by_range = f"{BY_RANGE} AND {share.condition('stream_id')}"
+    statement = filled_for("differing_rows", schema, projection, by_range if only is None else BY_ID)
     wanted = fold.streams if only is None else only
     streams = sorted(
         (ids[stream], stream) for stream in wanted if stream.kind == projection.kind and stream in ids
@@ -125,6 +129,49 @@ async def differences(
             assert either is not None, "a full join gives at least one side"
             yield Difference(projection, int(bytes(either["stream_id"])), live, said)
         after = until
+
+
+async def compare_tables(
+    connection: asyncpg.Connection,
+    schema: str,
+    fold: FoldAll,
+    projections: Sequence[InlineProjection],
+    ids: Mapping[StreamId, int],
+    tell: Progress,
+    findings_max: int,
+    share: Share = WHOLE,
+) -> tuple[list[Finding], dict[str, set[int]]]:
+    """Return what differs, as findings and as stream ids by table. The fold stands where the tables do.
+
+    Beyond `findings_max` rows of one table the rest are counted in one finding.
+    """
+    found: list[Finding] = []
+    wrong: dict[str, set[int]] = {}
+    for done, projection in enumerate(projections):
+        tell("compare", done, len(projections))
+        count = 0
+        try:
+            async with connection.transaction():
+                async for difference in differences(connection, schema, fold, projection, ids, share=share):
+                    wrong.setdefault(projection.name, set()).add(difference.stream_id)
+                    count += 1
+                    if count <= findings_max:
+                        found.append(difference.finding())
+        except (asyncpg.SyntaxOrAccessError, asyncpg.DataError) as error:
+            found.append(
+                Finding(
+                    area="projections",
+                    problem=f"{projection.name} cannot be compared: {error.args[0]}",
+                    where=projection.name,
+                )
+            )
+        if count > findings_max:
+            problem = (
+                f"{projection.name} has {count - findings_max:,} more rows that are not what the log says"
+            )
+            found.append(Finding(area="projections", problem=problem, where=projection.name))
+    tell("compare", len(projections), len(projections))
+    return found, wrong
 
 
 async def write_rows(

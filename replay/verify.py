@@ -26,11 +26,10 @@ from eventlog.settings import Settings
 from projections.archive.archive import Archive
 from projections.catalog import INLINE, VIEWS_SQL
 from replay.examine import Examination, examine
-from replay.rebuild import compare_tables
 from replay.report import AREAS, Finding, Progress, no_progress
 from replay.site import Site, open_site, site_of
 from replay.statements import filled
-from replay.tables import read_streams
+from replay.tables import compare_tables, read_streams
 
 FINDINGS_MAX = 1_000
 

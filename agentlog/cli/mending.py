@@ -6,7 +6,6 @@ They work on a store that does not open. What is done is in replay/.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, Parameter
@@ -19,10 +18,9 @@ from agentlog.cli.show import Output
 if TYPE_CHECKING:
     from agentlog.configuration import Configuration
     from eventlog.postgres.connect import Target
-    from eventlog.settings import Settings
     from replay.report import RepairReport, RestoreReport
 
-Mend = Callable[[Path, "Target", "Settings", Progress], Awaitable[int]]
+Mend = Callable[["Configuration", "Target", Progress], Awaitable[int]]
 
 restore = App(name="restore", help="Make one copy of the log again, as a whole, from the other.")
 
@@ -49,10 +47,13 @@ def repair(
         Change nothing; say what is wrong and whether it can be mended.
     """
 
-    async def work(data: Path, target: Target, settings: Settings, bars: Progress) -> int:
+    async def work(configuration: Configuration, target: Target, bars: Progress) -> int:
         from replay.repair import repair as mend
 
-        report = await mend(data, target, settings=settings, progress=bars.step, dry_run=dry_run)
+        report = await mend(
+            configuration.data, target, projections=configuration.folds, settings=configuration.settings,
+            progress=bars.step, dry_run=dry_run,
+        )  # fmt: skip
         return _show_repair(report, Output(options.json), dry_run)
 
     return finish(_on_closed(options, work))
@@ -65,10 +66,13 @@ def restore_postgres(*, options: Options = NO_OPTIONS) -> int:
     For a database that was lost. Overwrites nothing. The segments must be whole.
     """
 
-    async def work(data: Path, target: Target, settings: Settings, bars: Progress) -> int:
+    async def work(configuration: Configuration, target: Target, bars: Progress) -> int:
         from replay.restore import restore_postgres as fill
 
-        report = await fill(data, target, settings=settings, progress=bars.step)
+        report = await fill(
+            configuration.data, target, projections=configuration.folds, settings=configuration.settings,
+            progress=bars.step,
+        )  # fmt: skip
         return _show_restore(report, "postgres", Output(options.json))
 
     return finish(_on_closed(options, work))
@@ -81,10 +85,10 @@ def restore_segments(*, options: Options = NO_OPTIONS) -> int:
     For a disk that was lost. Overwrites nothing. With --postgres other hosts may go on meanwhile.
     """
 
-    async def work(data: Path, target: Target, settings: Settings, bars: Progress) -> int:
+    async def work(configuration: Configuration, target: Target, bars: Progress) -> int:
         from replay.restore import restore_segments as write
 
-        report = await write(data, target, settings=settings, progress=bars.step)
+        report = await write(configuration.data, target, settings=configuration.settings, progress=bars.step)
         return _show_restore(report, "segments", Output(options.json))
 
     # Other hosts have segments of their own; with the server of this directory there are none.
@@ -101,7 +105,7 @@ async def _on_closed(options: Options, work: Mend, *, others_may_go_on: bool = F
         async with server_of(configuration, bars.say) as target:
             if configuration.postgres is None or not others_may_go_on:
                 await _refuse_in_use(configuration, target)
-            return await work(configuration.data, target, configuration.settings, bars)
+            return await work(configuration, target, bars)
 
 
 async def _refuse_in_use(configuration: Configuration, target: Target) -> None:

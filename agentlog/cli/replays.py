@@ -33,12 +33,14 @@ def rebuild(
     kind: str = "session",
     key: str | None = None,
     only_tenant: Annotated[bool, Parameter(name="--only-tenant", negative="")] = False,
+    jobs: int | None = None,
     options: Options = NO_OPTIONS,
 ) -> int:
     """Fold the whole log beside the live tables, compare, and put right what differs.
 
     Exit status 1 when something differed; it is right now. Writers go on meanwhile. Always the
-    whole log, whatever the tenant, unless --key or --only-tenant says otherwise.
+    whole log, whatever the tenant, unless --key or --only-tenant says otherwise. One that was killed
+    goes on where it was, when it is begun again within an hour.
 
     Parameters
     ----------
@@ -50,6 +52,8 @@ def rebuild(
         Rows of one stream alone.
     only_tenant
         Rows of the tenant of --tenant alone.
+    jobs
+        Processes that fold at once, 1 to 64, of the whole log. Default: one for 100,000 events or more.
     """
 
     async def work(store: Store, output: Output, progress: Progress) -> int:
@@ -60,7 +64,7 @@ def rebuild(
         elif only_tenant:
             report = await store.replay.rebuild(projections=tables, progress=progress.step)
         else:
-            report = await store.rebuild(tables, progress.step)
+            report = await store.rebuild(tables, progress.step, jobs=jobs)
         rate = round(report.events / report.seconds) if report.seconds else 0
         values = msgspec.structs.asdict(report) | {"events_per_s": rate}
         if output.json:

@@ -52,10 +52,10 @@ async def _migrate(options: Options) -> int:
 def print_(*, options: Options = NO_OPTIONS) -> int:
     """Print the SQL that makes the schema in an empty database, for tools of your own."""
     from eventlog.postgres.migrate import print_sql
-    from projections.catalog import INLINE, VIEWS_SQL
+    from projections.catalog import VIEWS_SQL
 
-    output = Output(options.json)
-    text = print_sql(configured(options).settings.schema, INLINE, (VIEWS_SQL,))
+    output, configuration = Output(options.json), configured(options)
+    text = print_sql(configuration.settings.schema, configuration.folds, (VIEWS_SQL,))
     output.document({"sql": text}) if output.json else output.line(text.rstrip("\n"))
     return FINE
 
@@ -73,7 +73,7 @@ async def _verify(options: Options) -> int:
     from agentlog.servers import server_of
     from eventlog.postgres.connect import connect
     from eventlog.postgres.inspect import differences
-    from projections.catalog import INLINE, VIEWS_SQL
+    from projections.catalog import VIEWS_SQL
 
     configuration = configured(options)
     check_exists(configuration)
@@ -83,7 +83,7 @@ async def _verify(options: Options) -> int:
         async with server_of(configuration, bars.say) as target:
             connection = await connect(target, timeout_s=settings.connect_timeout_s, command_timeout_s=None)
             try:
-                found = await differences(connection, settings.schema, INLINE, (VIEWS_SQL,))
+                found = await differences(connection, settings.schema, configuration.folds, (VIEWS_SQL,))
             finally:
                 await connection.close()
     if output.json:

@@ -6,6 +6,7 @@ The log never imports this; it carries events of any type. Reference: docs/refer
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any, get_args
 
 import msgspec
@@ -323,6 +324,11 @@ def decode_event(
         return UnknownEvent(type, schema, f"this release knows schema {SCHEMAS[type]}")
     except (ValueError, RecursionError) as error:
         return UnknownEvent(type, schema, str(error))
+
+
+def decoder(type: str) -> Callable[[bytes | Raw], Any]:
+    """Return what decodes data of a type of EVENT_TYPES in its present shape; it raises ValueError."""
+    return _DECODE[type]
 
 
 def raw(value: Any) -> Raw:

@@ -192,14 +192,19 @@ class Archive:
 
     @contextmanager
     def ask(
-        self, head: int, *, tenant: str | None = None, timeout_s: float | None = None
+        self,
+        head: int,
+        *,
+        tenant: str | None = None,
+        timeout_s: float | None = None,
+        exactly: bool = False,
     ) -> Iterator[Connection]:
         """Give a session as `connect` does, quickly: what was opened for an earlier question is used again.
 
-        It may see more than `head`, when somebody else asks at the same time. Results are to be read
-        inside of the `with`.
+        It may see more than `head`, when somebody else asks at the same time; with `exactly` it sees nothing
+        beyond, and is opened for this question alone. Results are to be read inside of the `with`.
         """
-        with self._connected(head, tenant, timeout_s, keep=True) as connection:
+        with self._connected(head, tenant, timeout_s, keep=not exactly, exactly=exactly) as connection:
             yield connection
 
     def close(self) -> None:
@@ -209,7 +214,9 @@ class Archive:
         for warm in kept.values():
             warm.close()
 
-    def _connected(self, head: int, tenant: str | None, timeout_s: float | None, *, keep: bool) -> Connection:
+    def _connected(
+        self, head: int, tenant: str | None, timeout_s: float | None, *, keep: bool, exactly: bool = False
+    ) -> Connection:
         if timeout_s is not None and not 0 < timeout_s <= TIMEOUT_MAX:
             raise BadInput(f"a time limit of {timeout_s} seconds must be above 0 and below {TIMEOUT_MAX:.0f}")
         if tenant is not None:
@@ -226,6 +233,7 @@ class Archive:
             found = next(findings_of_files(self.directory, current, digests=False), None)
             if found is not None:
                 raise damaged(found.message, found.file, found.first_position, found.last_position)
+            current = current.before(head + 1) if exactly else current
             warm = self._kept(current, tenant) if keep else self._opened(current, tenant)
             try:
                 warm.advance(self._read, head)

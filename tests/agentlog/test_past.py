@@ -89,9 +89,38 @@ async def test_the_past_answers_as_the_store_did(store: agentlog.Store):
 
 async def test_the_past_has_every_noun_of_the_store(store: agentlog.Store):
     """A new noun comes along, or this fails."""
-    handles = {name for name in vars(store) if hasattr(vars(store)[name], "_scope")}
-    # What was delivered, the log's keys tell, and those are of now.
-    assert handles - {"archive", "replay", "log", "delivery"} == set(vars(Nouns(store._scope)))
+    now, then = (
+        {name for name, handle in vars(one).items() if hasattr(handle, "_scope")}
+        for one in (store, store.at(position=0))
+    )
+    assert then >= set(vars(Nouns(store._scope)))
+    # What was delivered, the log's keys tell: they are forgotten in time, and no event says so.
+    assert now - then == {"replay", "delivery"}
+    assert then <= now
+
+
+async def test_the_archive_of_the_past_answers_as_it_did(store: agentlog.Store):
+    """From files that end before the moment, at it and behind it, and from the tail; also loaded exactly."""
+    seen = []
+    for n in range(6):
+        await store.conversation.append("a", {"role": "user", "content": f"m{n}"})
+        if n == 3:
+            await store.archive.new_generation("a", "new")
+        if n in (1, 4):
+            await store.archive.build()
+        position = (await store.log.head()).position
+        rows = (await store.archive.sql("select position, generation, text from messages order by 1")).rows
+        seen.append((position, rows, await store.archive.load("a"), (await store.archive.stat("a")).rows))
+    for position, rows, loaded, counts in seen:
+        past = store.at(position=position).archive
+        assert (await past.sql("select position, generation, text from messages order by 1")).rows == rows
+        assert await past.load("a") == loaded
+        assert (await past.stat("a")).rows == counts
+    assert (await store.archive.sql("select count(*) from messages")).rows == [(6,)]
+    with pytest.raises(BadInput, match="yet to be looked up"):
+        store.at(position=1).archive.sql("select 1").rows  # noqa: B018
+    with pytest.raises(BadInput, match="is not in the log"):
+        await store.at(position=99).archive.sql("select 1")
 
 
 async def test_the_past_cannot_be_changed(store: agentlog.Store):

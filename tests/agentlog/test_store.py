@@ -85,10 +85,8 @@ async def test_an_upgrade_that_was_killed_before_its_rebuild_is_ended_by_the_nex
     newer = [copy(fold) for fold in INLINE]
     for fold in newer:
         fold.version += 1
-    for module in ("agentlog.store", "agentlog.servers"):
-        monkeypatch.setattr(f"{module}.INLINE", newer)
-    log = store.log
-    await bring_up_to_date(log.reads.target, log.settings, True, embedded=False)
+    monkeypatch.setattr("agentlog.folds.INLINE", tuple(newer))
+    await bring_up_to_date(store.log.reads.target, store.configuration, True)
     # And here it is killed.
 
     with pytest.raises(ProjectionMismatch):

@@ -25,7 +25,7 @@ from replay.past import KEPT_EVERY, StreamPasts
 from replay.past_log import PastLog, Pasts
 from replay.past_tables import READS_MAX
 from replay.state import blame, changes, state_of
-from tests.replay.support import ITEM, OTHER, SESSION, Spoiled, message
+from tests.replay.support import EVERY_ROW, ITEM, OTHER, SESSION, Spoiled, by_table, message
 from tests.replay.test_histories import histories
 from tests.support.histories import kind_of
 from tests.support.postgres import fresh_schema
@@ -33,11 +33,6 @@ from tests.support.postgres import fresh_schema
 ROWS = "SELECT t::text AS row FROM {schema}.%s AS t ORDER BY 1"
 ROWS_OF = "SELECT t::text AS row FROM {schema}.%s AS t WHERE t.tenant = $1 AND t.key = $2 ORDER BY 1"
 STREAMS = "SELECT s::text AS row FROM {schema}.streams AS s ORDER BY 1"
-
-
-async def tables(past: PastLog) -> dict[str, list[str]]:
-    """Every row of every table, as text."""
-    return {one.name: [row["row"] for row in await past.fetch(ROWS % one.name)] for one in INLINE}
 
 
 @settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -76,7 +71,7 @@ def test_the_past_at_every_cut_is_the_fold_of_the_prefix_and_what_was_read_live(
                 }
             for position in data.draw(st.permutations(sorted(live))):
                 past = PastLog(pasts, position, None)
-                assert await tables(past) == live[position]
+                assert by_table(await past.fetch(EVERY_ROW)) == live[position]
                 fold = FoldAll(INLINE)
                 async for block in log.read(0, position):
                     fold.add(block)
@@ -219,7 +214,7 @@ async def test_blame_names_the_event_behind_which_a_field_has_its_value(spoiled:
     names = [one.name for one in INLINE if one.kind == "session"]
     for event in events:
         fold.add([event])
-        by_version[event.version] = dict(zip(names, fold.streams[SESSION].states, strict=True))
+        by_version[event.version] = dict(zip(names, fold.streams[SESSION].states(), strict=True))
     last = events[-1].version
     for one in found:
         final = getattr(by_version[last][one.table], one.field)
