@@ -61,7 +61,11 @@ class _Said(msgspec.Struct, omit_defaults=True):
 
 def can_be_handed_over(log: Log, projections: Sequence[InlineProjection]) -> bool:
     """Return whether another process can do it: it knows the projections, and how to reach Postgres."""
-    return set(log.projections) == set(INLINE) and _work_of(log, projections, Share(), "segments") is not None
+    return (
+        bool(sys.executable)
+        and set(log.projections) == set(INLINE)
+        and _work_of(log, projections, Share(), "segments") is not None
+    )
 
 
 async def rebuild_share_elsewhere(
@@ -71,7 +75,7 @@ async def rebuild_share_elsewhere(
     work = _work_of(log, projections, share, source)
     assert work is not None, "it can be handed over"
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "replay.rebuild_process",
+        sys.executable, "-P", "-m", "replay.rebuild_process",
         stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
         limit=_LINE_BYTES_MAX, env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
     )  # fmt: skip

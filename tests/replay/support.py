@@ -41,17 +41,20 @@ OTHER = StreamId("acme", "session", "a:b")
 ITEM = StreamId("acme", "queue_item", "q1")
 
 
-# One query: a round trip and a connection for each of the tables would be most of what some tests take.
-EVERY_ROW = (
-    " UNION ALL ".join(
-        f"SELECT '{one.name}' AS name, t::text AS row FROM {{schema}}.{one.name} AS t" for one in INLINE
-    )
-    + " ORDER BY 1, 2"
-)
+TABLES = [one.name for one in INLINE]
+
+
+def every_row(tables: Sequence[str], condition: str = "true") -> str:
+    """Return one query for the rows of some tables as text: one for each would be most of what tests take."""
+    parts = [
+        f"SELECT '{name}' AS name, t::text AS row FROM {{schema}}.{name} AS t WHERE {condition}"
+        for name in tables
+    ]
+    return " UNION ALL ".join(parts) + " ORDER BY 1, 2"
 
 
 def by_table(rows: Sequence[asyncpg.Record]) -> dict[str, list[str]]:
-    """Return what EVERY_ROW gave, by table."""
+    """Return what `every_row(TABLES)` gave, by table."""
     found: dict[str, list[str]] = {one.name: [] for one in INLINE}
     for name, row in rows:
         found[name].append(row)
@@ -142,7 +145,7 @@ class Spoiled:
 
     async def tables(self) -> dict[str, list[str]]:
         """Every row of every table as text, in a fixed order, of one moment."""
-        return by_table(await self.sql(EVERY_ROW))
+        return by_table(await self.sql(every_row(TABLES)))
 
     def segments(self) -> list[Path]:
         return sorted((self.data / "segments").glob("*.ndjson.zst"))

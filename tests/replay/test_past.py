@@ -25,13 +25,11 @@ from replay.past import KEPT_EVERY, StreamPasts
 from replay.past_log import PastLog, Pasts
 from replay.past_tables import READS_MAX
 from replay.state import blame, changes, state_of
-from tests.replay.support import EVERY_ROW, ITEM, OTHER, SESSION, Spoiled, by_table, message
+from tests.replay.support import ITEM, OTHER, SESSION, TABLES, Spoiled, by_table, every_row, message
 from tests.replay.test_histories import histories
 from tests.support.histories import kind_of
 from tests.support.postgres import fresh_schema
 
-ROWS = "SELECT t::text AS row FROM {schema}.%s AS t ORDER BY 1"
-ROWS_OF = "SELECT t::text AS row FROM {schema}.%s AS t WHERE t.tenant = $1 AND t.key = $2 ORDER BY 1"
 STREAMS = "SELECT s::text AS row FROM {schema}.streams AS s ORDER BY 1"
 
 
@@ -71,7 +69,7 @@ def test_the_past_at_every_cut_is_the_fold_of_the_prefix_and_what_was_read_live(
                 }
             for position in data.draw(st.permutations(sorted(live))):
                 past = PastLog(pasts, position, None)
-                assert by_table(await past.fetch(EVERY_ROW)) == live[position]
+                assert by_table(await past.fetch(every_row(TABLES))) == live[position]
                 fold = FoldAll(INLINE)
                 async for block in log.read(0, position):
                     fold.add(block)
@@ -79,11 +77,11 @@ def test_the_past_at_every_cut_is_the_fold_of_the_prefix_and_what_was_read_live(
                     assert await past.state(name, stream) == known
                 for stream in streams:
                     assert state_of(await past.fold_of(stream), stream) == state_of(fold, stream)
-                    for one in INLINE:
-                        if one.kind == stream.kind:
-                            rows = await past.fetch_of(stream, ROWS % one.name)
-                            whole = await past.fetch(ROWS_OF % one.name, stream.tenant, stream.key)
-                            assert rows == whole
+                    if folding := [one.name for one in INLINE if one.kind == stream.kind]:
+                        rows = await past.fetch_of(stream, every_row(folding))
+                        assert rows == await past.fetch(
+                            every_row(folding, "t.tenant = $1 AND t.key = $2"), stream.tenant, stream.key
+                        )
         finally:
             await pasts.close()
             await spoiled.close()

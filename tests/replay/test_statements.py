@@ -7,6 +7,7 @@ from importlib.resources import files
 import asyncpg
 
 from projections.catalog import INLINE
+from replay.shares import Share
 from replay.statements import query
 from replay.tables import BY_ID, BY_RANGE, filled_for
 from tests.replay.support import Spoiled
@@ -27,6 +28,8 @@ def fillings(name: str, schema: str) -> list[str]:
     text = query(name)
     if "{columns}" in text or name == "delete_rows":
         return [filled_for(name, schema, fold, range) for fold in INLINE for range in (BY_RANGE, BY_ID)]
+    if "{condition}" in text:
+        return [text.replace("{condition}", share.condition("s.id")) for share in (Share(), Share(1, 3))]
     return [text.replace("{table}", table) for table in ("events", "streams")]
 
 
