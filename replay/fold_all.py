@@ -10,7 +10,8 @@ is tracked by Python's collector that need not be, and equal texts are one objec
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from sys import intern
 from typing import Any, NamedTuple
 
@@ -129,8 +130,7 @@ class FoldAll:
         self.events = 0
         self.streams: dict[StreamId, Folded] = {}
         self.version_gaps: list[tuple[int, StreamId, int, int]] = []
-        self.projections = {kind: _of_kind(projections, kind) for kind in {p.kind for p in projections}}
-        self._steps = {kind: _steps(folds) for kind, folds in self.projections.items()}
+        self.projections, self._steps = _by_kind(tuple(projections))
         self._touched: list[Folded] = []
 
     def add(self, events: Iterable[Event]) -> None:
@@ -243,11 +243,19 @@ def _identity(state: Any, row_key: tuple[str, ...]) -> tuple[Any, ...]:
     return tuple([getattr(state, name) for name in row_key])
 
 
-def _of_kind(projections: Sequence[InlineProjection], kind: str) -> tuple[InlineProjection, ...]:
-    return tuple(projection for projection in projections if projection.kind == kind)
-
-
 _NO_STEPS: Steps = {}
+
+
+@lru_cache(maxsize=32)
+def _by_kind(
+    projections: tuple[InlineProjection, ...],
+) -> tuple[Mapping[str, tuple[InlineProjection, ...]], Mapping[str, Steps]]:
+    """Return the projections and their steps by kind. Kept: finding them takes as long as 2,000 events."""
+    by_kind = {
+        kind: tuple(projection for projection in projections if projection.kind == kind)
+        for kind in {projection.kind for projection in projections}
+    }
+    return by_kind, {kind: _steps(folds) for kind, folds in by_kind.items()}
 
 
 def _steps(projections: Sequence[InlineProjection]) -> Steps:

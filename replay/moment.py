@@ -34,22 +34,28 @@ async def find_moment(log: Log, position: int | None = None, time: datetime | No
     """
     if position is not None and time is not None:
         raise BadInput(f"position {position} and time {time} are given", hint="give one of them")
+    if type(position) is int and 0 <= position <= log.segments.durable_position:
+        return await _at_position(log, position)  # what is here was committed: the head is not asked
     head = await log.head()
     if time is not None:
         return await _at_time(log, head.position, format_time(time))
     if position is None:
         return Moment(head.position, head.time)
-    if isinstance(position, bool) or not isinstance(position, int) or not 0 <= position <= head.position:
+    if type(position) is not int or not 0 <= position <= head.position:
         raise BadInput(
             f"position {position!r} is not in the log",
             hint=f"it holds 1 to {head.position:,}; 0 is before all",
         )
-    return Moment(position, us_to_time(await _time_us(log, position)) if position else head_of_time())
+    return await _at_position(log, position)
 
 
 def head_of_time() -> str:
     """Return the time before any event."""
     return us_to_time(0)
+
+
+async def _at_position(log: Log, position: int) -> Moment:
+    return Moment(position, us_to_time(await _time_us(log, position)) if position else head_of_time())
 
 
 async def _at_time(log: Log, head: int, time: str) -> Moment:
