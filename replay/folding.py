@@ -26,7 +26,7 @@ from replay.report import Progress
 SOURCES = ("segments", "postgres")
 BLOCKS_AT_ONCE = 16
 # Events that may be left to fold under the gate: a few milliseconds of everybody's time.
-TAIL_EVENTS_MAX = 500
+TAIL_EVENTS_MAX = 100
 TAIL_ROUNDS_MAX = 20
 
 

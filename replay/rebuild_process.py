@@ -33,7 +33,8 @@ from replay.rebuild_share import rebuild_share
 from replay.report import Progress, RebuildReport
 from replay.shares import Share
 
-NICENESS = 10
+# Low, yet no more: writers wait for it while it holds the gate, and others may want the processor as well.
+NICENESS = 5
 _LINE_BYTES_MAX = 256 * 1024 * 1024  # of a report with many findings
 
 _logger = logging.getLogger(__name__)

@@ -70,7 +70,7 @@ async def compare_share(
     async with connection.transaction(isolation="repeatable_read", readonly=True):
         head = await connection.fetchval(filled("head_position", schema=schema))
         await part.fold_until(connection, head, source, tell)
-        absent = {one.name for one in projections if not await _is_there(connection, schema, one)}
+        absent = await _missing(connection, schema, projections)
         found, wrong = await compare_tables(
             connection, schema, part.fold, projections, part.ids, tell, FINDINGS_MAX, share
         )
@@ -140,16 +140,19 @@ async def _make_missing(
     """
     schema = log.settings.schema
     stored = await connection.fetchval(filled("head_projections", schema=schema))
-    made = set()
+    made = await _missing(connection, schema, projections)
     for projection in projections:
-        if not await _is_there(connection, schema, projection):
+        if projection.name in made:
             await connection.execute(log.reads.sql(projection.table_sql))
-            made.add(projection.name)
     if made:
         for statement in log.views_sql:
             await connection.execute(log.reads.sql(statement))
     return made.union(due(stored, log.projections))
 
 
-async def _is_there(connection: asyncpg.Connection, schema: str, projection: InlineProjection) -> bool:
-    return bool(await connection.fetchval(filled("has_table"), f"{schema}.{projection.name}"))
+async def _missing(
+    connection: asyncpg.Connection, schema: str, projections: Sequence[InlineProjection]
+) -> set[str]:
+    """Return the tables that are not there, by one question: it is asked under the gate."""
+    names = [projection.name for projection in projections]
+    return {row["name"] for row in await connection.fetch(filled("missing_tables", schema=schema), names)}
