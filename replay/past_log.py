@@ -33,12 +33,12 @@ class Pasts:
         self.one = PastTables(log)
         self._whole: OrderedDict[int, PastTables] = OrderedDict()
 
-    async def whole(self, position: int) -> PastTables:
+    def whole(self, position: int) -> PastTables:
         """Return tables that are, or will be, filled as of a position."""
-        tables = self._whole.pop(position, None) or PastTables(self.log)
-        self._whole[position] = tables
-        if len(self._whole) > MOMENTS_MAX:
-            await self._whole.popitem(last=False)[1].close()
+        tables = self._whole.pop(position, None)
+        if tables is None and len(self._whole) >= MOMENTS_MAX:
+            tables = self._whole.popitem(last=False)[1]  # those of another moment, to be filled anew
+        tables = self._whole[position] = tables or PastTables(self.log)
         return tables
 
     async def close(self) -> None:
@@ -143,7 +143,7 @@ class PastLog:
     async def fetch(self, sql: str, *arguments: Any) -> list[asyncpg.Record]:
         """Run a query over the tables as they stood. The first one folds the log up to the moment."""
         moment = await self.moment()
-        return await (await self._pasts.whole(moment.position)).fetch(moment, sql, arguments)
+        return await self._pasts.whole(moment.position).fetch(moment, sql, arguments)
 
     async def events(self, sql: str, *arguments: Any) -> list[StoredEvent]:
         """See `Reads.events`, over the tables as they stood."""

@@ -38,7 +38,7 @@ class PastTables:
         self._connection: asyncpg.Connection | None = None
         self._turn = asyncio.Lock()
         self._reads = 0
-        self._filled = False
+        self._filled: Moment | None = None
         self._closed = False
         self._ids: dict[StreamId, int] = {}
 
@@ -63,13 +63,15 @@ class PastTables:
                 self._reads += 1
 
     async def fetch(self, moment: Moment, sql: str, arguments: Sequence[Any]) -> list[asyncpg.Record]:
-        """Run a query over all streams; the first time the whole log is folded up to that moment."""
+        """Run a query over all streams; for another moment than before the whole log is folded up to it."""
         async with self._turn:
             connection = await self._open()
             try:
-                if not self._filled:
+                if self._filled != moment:
+                    if self._filled is not None:
+                        await self._empty(connection)
                     await self._fill(connection, moment)
-                    self._filled = True
+                    self._filled = moment
                 return await self._query(connection, sql, arguments)
             except BaseException as error:
                 self._give_up(error)
@@ -109,7 +111,7 @@ class PastTables:
         except BaseException:
             connection.terminate()
             raise
-        self._connection, self._reads, self._filled = connection, 0, False
+        self._connection, self._reads, self._filled = connection, 0, None
         return connection
 
     def _give_up(self, error: BaseException) -> None:
@@ -148,6 +150,13 @@ class PastTables:
             rows = await self._log.reads.fetch(self._log.reads.statements.find_streams, *columns)
             self._ids[stream] = rows[0]["id"]
         return self._ids[stream]
+
+    async def _empty(self, connection: asyncpg.Connection) -> None:
+        """Make room for another moment. Takes a part of the time that making the tables does."""
+        self._filled = None
+        names = ["moment", "streams", *(projection.name for projection in self._log.projections)]
+        tables = ", ".join(f"{TEMPORARY}.{name}" for name in names)
+        await connection.execute(filled("past_empty", tables=tables))
 
     async def _fill(self, connection: asyncpg.Connection, moment: Moment) -> None:
         """Fold the log up to the moment, and write all of it."""
