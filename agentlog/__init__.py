@@ -13,15 +13,16 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from agentlog import errors, sync
-    from agentlog.duty import Limits, Task
     from agentlog.errors import AgentlogError
-    from agentlog.item import Item
     from agentlog.keyvalue import ABSENT, Entry
     from agentlog.lease import Lease
     from agentlog.local import LocalStore
     from agentlog.message import Draft, Message
+    from agentlog.opening import open, open_local
+    from agentlog.queue_changes import Item
     from agentlog.session import Session
-    from agentlog.store import Store, open, open_local
+    from agentlog.store import Store
+    from agentlog.task_changes import Limits, Task
     from eventlog.command import Command, Receipt
     from eventlog.envelope import Event, StreamId
     from eventlog.events import Todo, Usage
@@ -61,9 +62,9 @@ _HOMES = {
     "Command": "eventlog.command",
     "Entry": "agentlog.keyvalue",
     "Event": "eventlog.envelope",
-    "Item": "agentlog.item",
+    "Item": "agentlog.queue_changes",
     "Lease": "agentlog.lease",
-    "Limits": "agentlog.duty",
+    "Limits": "agentlog.task_changes",
     "LocalStore": "agentlog.local",
     "Draft": "agentlog.message",
     "Message": "agentlog.message",
@@ -72,12 +73,12 @@ _HOMES = {
     "Settings": "eventlog.settings",
     "Store": "agentlog.store",
     "StreamId": "eventlog.envelope",
-    "Task": "agentlog.duty",
+    "Task": "agentlog.task_changes",
     "Todo": "eventlog.events",
     "Usage": "eventlog.events",
     "errors": "agentlog.errors",
-    "open": "agentlog.store",
-    "open_local": "agentlog.store",
+    "open": "agentlog.opening",
+    "open_local": "agentlog.opening",
     "sync": "agentlog.sync",
 }
 

@@ -8,12 +8,12 @@ from typing import Any
 import asyncpg
 import msgspec
 
+from agentlog.checks import check_limit, check_word
 from agentlog.errors import BadInput, NotFound, Refused
 from agentlog.expiry import expiry
 from agentlog.scope import BEHIND_ALL, Scope, check_name
-from agentlog.session import check_limit
 from eventlog.command import Command, Receipt
-from eventlog.envelope import MAX_KEY_BYTES, StreamId, check_text, parse_time, us_to_time
+from eventlog.envelope import MAX_KEY_BYTES, StreamId, check_text, parse_time
 from eventlog.events import (
     GRANT,
     NULL,
@@ -182,12 +182,10 @@ class Access:
             Refused: it is another code, or it has expired by the clock of Postgres.
         """
         stream = self._pairing(channel, peer, tenant)
-        if code is not None:
-            check_text(code, "code", MAX_KEY_BYTES)
         now = datetime.fromtimestamp(0, UTC)
         if code is not None:
-            clock = await self._scope.fetch("server_time")
-            now = parse_time(us_to_time(clock[0]["time_us"]))
+            check_text(code, "code", MAX_KEY_BYTES)
+            now = await self._scope.moment()
         approved = PairingApproved(channel, peer)
         return await self._scope.decide(
             stream, ["pairings"], lambda pairing: decide_approve(approved, code, now, pairing), meta=meta
@@ -233,8 +231,7 @@ class Access:
         owner = self._scope.owner(tenant)
         check_name(channel, "channel")
         check_limit(limit)
-        if status not in STATUSES:
-            raise BadInput(f"status {status!r} must be one of {', '.join(STATUSES)}")
+        check_word(status, STATUSES, "status")
         check_text(after or "", "after", MAX_KEY_BYTES)
         rows = await self._scope.fetch("pairings", owner, channel, status, after or "", limit)
         return [Pairing(**dict(row)) for row in rows]

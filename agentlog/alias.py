@@ -8,14 +8,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from agentlog.checks import check_limit
 from agentlog.scope import Scope
 from eventlog.command import MAX_EVENTS_PER_COMMAND, Command, Receipt
-from eventlog.envelope import check_stream
+from eventlog.envelope import MAX_KEY_BYTES, check_stream, check_text
 from eventlog.errors import BadInput
 from eventlog.events import SESSION, SESSION_ALIAS, AliasEvent, AliasRemoved, AliasSet
 from projections.alias import Alias
-
-PAGE_ALIASES = 1_000
 
 
 def decide_set(session: str, alias: Alias | None) -> Sequence[AliasEvent]:
@@ -40,7 +39,7 @@ class Aliases:
         rows = await self._scope.fetch("alias", stream.tenant, alias, of=stream)
         return rows[0]["session"] if rows else None
 
-    async def put(
+    async def set(
         self, alias: str, session: str, *, meta: dict[str, Any] | None = None, tenant: str | None = None
     ) -> Receipt | None:
         """Let an alias stand for a session, whatever it stood for before; None when it did already.
@@ -53,10 +52,10 @@ class Aliases:
             stream, ["aliases"], lambda known: decide_set(session, known), meta=meta
         )
 
-    async def put_many(
+    async def set_many(
         self, aliases: Mapping[str, str], *, meta: dict[str, Any] | None = None, tenant: str | None = None
     ) -> Receipt | None:
-        """Put several aliases: all of them or none. None when there are none.
+        """Set several aliases: all of them or none. None when there are none.
 
         Args:
             aliases: from alias to session key; at most 10,000.
@@ -64,7 +63,7 @@ class Aliases:
         if len(aliases) > MAX_EVENTS_PER_COMMAND:
             raise BadInput(
                 f"{len(aliases):,} aliases are over the limit of {MAX_EVENTS_PER_COMMAND:,}",
-                hint="put them in several calls",
+                hint="set them in several calls",
             )
         events = []
         for alias, session in aliases.items():
@@ -87,12 +86,23 @@ class Aliases:
             stream, ["aliases"], lambda known: decide_remove(reason, known), meta=meta
         )
 
-    async def load_all(self, session: str | None = None, *, tenant: str | None = None) -> dict[str, str]:
-        """Return all aliases, or those of one session, in the order of their names: alias to session key."""
+    async def list(
+        self,
+        *,
+        session: str | None = None,
+        limit: int = 100,
+        after: str | None = None,
+        tenant: str | None = None,
+    ) -> dict[str, str]:
+        """Return a page of aliases, in order of their names: alias to session key.
+
+        Args:
+            session: only those of that session.
+            limit: 1 to 1,000.
+            after: the last alias of the page before; it need not exist any more.
+        """
         owner = self._scope.owner(tenant)
-        found: dict[str, str] = {}
-        after: str | None = None
-        while page := await self._scope.fetch("aliases", owner, session, after, PAGE_ALIASES):
-            found |= {row["key"]: row["session"] for row in page}
-            after = page[-1]["key"]
-        return found
+        check_limit(limit)
+        check_text(after or "", "after", MAX_KEY_BYTES)
+        rows = await self._scope.fetch("aliases", owner, session, after, limit)
+        return {row["key"]: row["session"] for row in rows}

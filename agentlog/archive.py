@@ -10,10 +10,10 @@ from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import Any
 
-from agentlog.answer import Answer
+from agentlog.archive_answer import Answer
+from agentlog.archive_pages import CONTEXT_LINES_MAX, PAGE_BYTES, ROWS_MAX, Found, excerpts, page, whole
 from agentlog.errors import NotFound
 from agentlog.message import ArchivedMessage, read_message
-from agentlog.pages import CONTEXT_LINES_MAX, PAGE_BYTES, ROWS_MAX, Found, excerpts, page, whole
 from agentlog.report.reports import Reports
 from agentlog.scope import Naming, Scope
 from agentlog.session_changes import present
@@ -111,7 +111,7 @@ class Questions(Reports):
     def head(
         self,
         key: str,
-        count: int = 10,
+        limit: int = 10,
         *,
         after: int = 0,
         bytes_max: int = PAGE_BYTES,
@@ -121,13 +121,13 @@ class Questions(Reports):
         owner = self._naming.owner(tenant)
         known = None if after else key
         return self._question(
-            lambda it: page(it.head(key, count + 1, owner, after), count, bytes_max), owner, known=known
+            lambda it: page(it.head(key, limit + 1, owner, after), limit, bytes_max), owner, known=known
         )
 
     def tail(
         self,
         key: str,
-        count: int = 10,
+        limit: int = 10,
         *,
         before: int | None = None,
         bytes_max: int = PAGE_BYTES,
@@ -140,7 +140,7 @@ class Questions(Reports):
         owner = self._naming.owner(tenant)
         known = key if before is None else None
         return self._question(
-            lambda it: page(it.tail(key, count + 1, owner, before), count, bytes_max, last=True),
+            lambda it: page(it.tail(key, limit + 1, owner, before), limit, bytes_max, last=True),
             owner,
             known=known,
         )
@@ -169,7 +169,7 @@ class Questions(Reports):
     def timeline(
         self,
         key: str,
-        count: int = 100,
+        limit: int = 100,
         *,
         after: int = 0,
         bytes_max: int = PAGE_BYTES,
@@ -182,7 +182,7 @@ class Questions(Reports):
         owner = self._naming.owner(tenant)
         known = None if after else key
         return self._question(
-            lambda it: page(it.timeline(key, count + 1, owner, after), count, bytes_max), owner, known=known
+            lambda it: page(it.timeline(key, limit + 1, owner, after), limit, bytes_max), owner, known=known
         )
 
     def grep(

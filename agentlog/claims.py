@@ -16,11 +16,12 @@ from typing import Any
 
 import msgspec
 
+from agentlog.errors import ClaimLost
 from agentlog.scope import ATTEMPTS_MAX, Scope
 from eventlog.command import Command, Receipt
 from eventlog.envelope import StreamId
 from eventlog.errors import BadInput, Conflict
-from eventlog.events import AgentEvent, TurnTaken
+from eventlog.events import AgentEvent, TurnTaken, event_type
 
 # How long a direct claim is good for when its caller says nothing.
 CLAIM_S = 300.0
@@ -276,6 +277,28 @@ class Claimer:
         self.won += len(group)
         request.won += _claimed(group, receipt, await reading)
         return 0
+
+
+async def claim_at(scope: Scope, what: str, stream: StreamId, token: int, *claims: type[AgentEvent]) -> int:
+    """Return the version of the claim that stands at position `token`, if it is one of that stream's.
+
+    Args:
+        what: names the thing in the error. claims: what its claims are.
+    Raises:
+        ClaimLost: it is none. BadInput: `token` is no position.
+    """
+    if isinstance(token, bool) or not isinstance(token, int) or not 1 <= token < 2**63:
+        raise BadInput(f"token {token!r} must be the position of a claim, a number from 1 on")
+    rows = await scope.fetch("claim_of", token, *stream)
+    if not rows or rows[0]["type"] not in map(event_type, claims):
+        raise ClaimLost(
+            f"position {token} is no claim of {what} {stream.key!r}",
+            hint="the token is the position that claiming returned",
+            key=stream.key,
+            token=token,
+        )
+    version: int = rows[0]["version"]
+    return version
 
 
 def _claimed(group: Iterable[Candidate], receipt: Receipt, said: dict[int, Said]) -> list[Claimed]:

@@ -19,10 +19,10 @@ from agentlog.conversation_changes import (
     decide_rewind,
     decide_save,
 )
+from agentlog.conversation_windows import Windows
 from agentlog.errors import NotFound
 from agentlog.message import Draft
 from agentlog.scope import ATTEMPTS_MAX, Scope
-from agentlog.windows import Windows
 from eventlog.command import MAX_EVENTS_PER_COMMAND, Command, Receipt
 from eventlog.envelope import StreamId, parse_time, us_to_time
 from eventlog.errors import BadInput, Conflict

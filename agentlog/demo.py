@@ -13,7 +13,8 @@ from typing import Any
 import msgspec
 
 from agentlog.configuration import Configuration
-from agentlog.store import Opening, Store
+from agentlog.opening import Opening
+from agentlog.store import Store
 from eventlog.clock import SystemClock
 from eventlog.settings import Settings
 from replay.report import Finding

@@ -6,14 +6,12 @@ with the clock of Postgres, which all hosts share.
 
 from __future__ import annotations
 
-import math
 from datetime import UTC, datetime, timedelta
 
+from agentlog.checks import check_seconds, check_time
 from eventlog.clock import Clock
-from eventlog.envelope import format_time
 from eventlog.errors import BadInput
 
-TTL_MAX_S = 1e9
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -31,20 +29,8 @@ def expiry(clock: Clock, ttl_s: float | None, expires_at: datetime | None) -> da
         BadInput: both are given, a number of seconds is none, or a time has no time zone.
     """
     if ttl_s is None:
-        if expires_at is not None:
-            check_moment(expires_at, "expires_at")
+        check_time(expires_at, "expires_at")
         return expires_at
     if expires_at is not None:
         raise BadInput(f"ttl_s {ttl_s!r} and expires_at {expires_at!r} are given", hint="give one of them")
-    if isinstance(ttl_s, bool) or not isinstance(ttl_s, int | float) or not 0 <= ttl_s <= TTL_MAX_S:
-        raise BadInput(f"ttl_s {ttl_s!r} must be a number of seconds from 0 to {TTL_MAX_S:,.0f}")
-    assert math.isfinite(ttl_s), "what is not finite is not within the limits either"
-    return now(clock) + timedelta(seconds=ttl_s)
-
-
-def check_moment(time: datetime, what: str) -> datetime:
-    """Return `time`, or raise BadInput when it is none, or has no time zone."""
-    if not isinstance(time, datetime):
-        raise BadInput(f"{what} {time!r} must be a datetime, not {type(time).__name__}")
-    format_time(time)
-    return time
+    return now(clock) + timedelta(seconds=check_seconds(ttl_s, "ttl_s"))

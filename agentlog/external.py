@@ -9,21 +9,19 @@ from typing import Any
 
 import msgspec
 
+from agentlog.checks import check_limit, check_seconds, check_time, check_word
 from agentlog.errors import NotFound
-from agentlog.external_work import ExternalWork, Page, job_of
-from agentlog.job import (
+from agentlog.external_changes import (
     after,
-    check_seconds,
-    check_time,
     decide_callback,
     decide_cancel,
     decide_delete,
     decide_enqueue,
     decide_update,
 )
-from agentlog.session import check_limit
+from agentlog.external_work import ExternalWork, Page, job_of
 from eventlog.command import Command, Receipt
-from eventlog.envelope import StreamId, parse_time, us_to_time
+from eventlog.envelope import StreamId
 from eventlog.errors import BadInput, Conflict
 from eventlog.events import (
     EXTERNAL_JOB,
@@ -91,7 +89,7 @@ class ExternalJobs(ExternalWork):
             check_seconds(seconds, what)
         if timeout_s is not None:
             check_seconds(timeout_s, "timeout_s")
-        moment = await self._moment(now)
+        moment = await self._scope.moment(now)
         token = secrets.token_urlsafe(32) if callback else None
         event = JobEnqueued(
             provider,
@@ -133,7 +131,7 @@ class ExternalJobs(ExternalWork):
         if all(value is None for value in given):
             raise BadInput(f"nothing is to change of external job {id!r}", hint="say what is new")
         poll_at = timeout_at = None
-        moment = await self._moment(now)
+        moment = await self._scope.moment(now)
         if poll_in_s is not None:
             poll_at = after(moment, check_seconds(poll_in_s, "poll_in_s"))
         if timeout_s is not None:
@@ -255,14 +253,11 @@ class ExternalJobs(ExternalWork):
         """
         owner = self._scope.owner(tenant)
         check_limit(limit)
-        if status is not None and status not in STATUSES:
-            raise BadInput(f"status {status!r} must be one of {', '.join(STATUSES)}")
+        if status is not None:
+            check_word(status, STATUSES, "status")
         place = None
         if after is not None:
-            rows = await self._scope.fetch("stream_place", owner, EXTERNAL_JOB, after)
-            if not rows:
-                raise NotFound(f"there is no external job {after!r} to go on after", key=after)
-            place = rows[0]["id"]
+            place = await self._scope.place("external job", owner, EXTERNAL_JOB, after)
         rows = await self._scope.fetch("external_jobs", owner, None, session, status, place, limit)
         return [job_of(row) for row in rows]
 
@@ -274,13 +269,6 @@ class ExternalJobs(ExternalWork):
             if row["delivery"] in _DELIVERIES:
                 counts[row["delivery"]] += row["count"]
         return counts
-
-    async def _moment(self, now: datetime | None) -> datetime:
-        check_time(now, "now")
-        if now is not None:
-            return now
-        [row] = await self._scope.fetch("server_time")
-        return parse_time(us_to_time(row["time_us"]))
 
 
 _DELIVERIES = (projection.WAITING, projection.DELIVERING, projection.GIVEN_UP, projection.DELIVERED)

@@ -2,6 +2,10 @@
 
 A worker claims before it acts, and the claim is an event: of two that want to poll one job, one gets
 it. What it then says is taken as long as nobody claimed after it. Talks to no provider itself.
+
+Claims do not go through agentlog/claims.py: what is due is read by the time it is due at, not in an order
+that is fair to sessions; a claim says itself until when it holds, so there is no lease to sweep up after;
+and a job comes to be polled once in many seconds, so there is nothing to gain by claiming for many at once.
 """
 
 from __future__ import annotations
@@ -12,22 +16,21 @@ from datetime import datetime
 from typing import Any
 
 import asyncpg
+import msgspec
 
-from agentlog.errors import Conflict
-from agentlog.job import (
+from agentlog.checks import check_limit, check_seconds, check_time
+from agentlog.claims import claim_at
+from agentlog.errors import Conflict, NotFound
+from agentlog.external_changes import (
     DELIVERY_BACKOFF_S,
-    DeliveryEnd,
     Job,
     PollEnd,
     after,
     backoff_s,
-    check_seconds,
-    check_time,
     decide_delivery_end,
     decide_poll_end,
 )
-from agentlog.scope import ATTEMPTS_MAX, Scope, check_name, query_text
-from agentlog.session import check_limit
+from agentlog.scope import ATTEMPTS_MAX, Decide, Scope, check_name, query_text
 from eventlog.command import Command, Receipt
 from eventlog.envelope import StreamId
 from eventlog.errors import BadInput
@@ -61,7 +64,7 @@ class ExternalWork:
     def __init__(self, scope: Scope) -> None:
         self._scope = scope
 
-    async def poll(
+    async def claim_polls(
         self,
         worker: str,
         *,
@@ -74,11 +77,11 @@ class ExternalWork:
         """Claim up to `limit` jobs whose provider is to be asked now, the longest due first.
 
         Nobody else gets them for `lease_s` seconds. Say what the provider said with `polled`, `complete`,
-        `fail` or `poll_failed`, and the job's `token`. Jobs that timed out meanwhile are said to be.
+        `fail` or `poll_failed`. Jobs that timed out meanwhile are said to be.
         """
         return await self._claim(JobPollClaimed, worker, limit, lease_s, now, meta, tenant)
 
-    async def deliver(
+    async def claim_deliveries(
         self,
         worker: str,
         *,
@@ -95,20 +98,34 @@ class ExternalWork:
         """
         return await self._claim(JobDeliveryClaimed, worker, limit, lease_s, now, meta, tenant)
 
+    async def held(self, id: str, token: int, *, tenant: str | None = None) -> Job:
+        """Return a job as whoever made the claim at position `token` holds it, or held it: to end it by.
+
+        Raises:
+            NotFound: there is no such job. ClaimLost: that position is no claim of it.
+        """
+        stream = self._stream(id, tenant)
+        job = await self.get(id, tenant=tenant)
+        if job is None:
+            raise NotFound(f"there is no external job {id!r}", hint="check id and tenant", key=id)
+        claims = (JobPollClaimed, JobDeliveryClaimed)
+        claim = await claim_at(self._scope, "external job", stream, token, *claims)
+        return msgspec.structs.replace(job, token=token, claim=claim)
+
     async def polled(
         self,
-        id: str,
-        token: int,
-        *,
+        held: Job,
         progress: Any = None,
+        *,
         poll_in_s: float | None = None,
         now: datetime | None = None,
         meta: dict[str, Any] | None = None,
-        tenant: str | None = None,
     ) -> Receipt | None:
         """The provider is still at work; ask it again in `poll_in_s` seconds (the job's own interval).
 
-        Raises NotFound; ClaimLost: the claim at position `token` does not hold the job any more.
+        Args:
+            held: the job as claiming returned it; so for all that follow.
+        Raises NotFound; ClaimLost: it is not held any more. Nothing was appended.
         """
         said = NULL if progress is None else raw(progress)
         wait_s = None if poll_in_s is None else check_seconds(poll_in_s, "poll_in_s")
@@ -116,18 +133,16 @@ class ExternalWork:
         def event(job: projection.ExternalJob, moment: datetime) -> PollEnd:
             return JobPolled(after(moment, job.poll_interval_s if wait_s is None else wait_s), said)
 
-        return await self._end_poll(id, token, event, now, meta, tenant)
+        return await self._end_poll(held, event, now, meta)
 
     async def poll_failed(
         self,
-        id: str,
-        token: int,
+        held: Job,
         reason: str | None = None,
         *,
         poll_in_s: float | None = None,
         now: datetime | None = None,
         meta: dict[str, Any] | None = None,
-        tenant: str | None = None,
     ) -> Receipt | None:
         """The provider could not be asked: again later, twice as late each time, up to an hour.
 
@@ -139,49 +154,33 @@ class ExternalWork:
             own_s = backoff_s(job.poll_interval_s, job.poll_failures + 1)
             return JobPollFailed(after(moment, own_s if wait_s is None else wait_s), reason)
 
-        return await self._end_poll(id, token, event, now, meta, tenant)
+        return await self._end_poll(held, event, now, meta)
 
     async def complete(
-        self,
-        id: str,
-        token: int,
-        *,
-        result: Any = None,
-        meta: dict[str, Any] | None = None,
-        tenant: str | None = None,
+        self, held: Job, result: Any = None, *, meta: dict[str, Any] | None = None
     ) -> Receipt | None:
-        """The provider did it. Raises NotFound; ClaimLost for an old token."""
+        """The provider did it. None when that was said before. Raises NotFound, ClaimLost."""
         done = JobCompleted(NULL if result is None else raw(result))
-        return await self._end_poll(id, token, lambda job, moment: done, None, meta, tenant)
+        return await self._decide(held, lambda job: decide_poll_end(held, done, job), meta)
 
     async def fail(
-        self,
-        id: str,
-        token: int,
-        reason: str | None = None,
-        *,
-        meta: dict[str, Any] | None = None,
-        tenant: str | None = None,
+        self, held: Job, reason: str | None = None, *, meta: dict[str, Any] | None = None
     ) -> Receipt | None:
-        """The provider says that it will not do it. Raises NotFound; ClaimLost for an old token."""
-        return await self._end_poll(id, token, lambda job, moment: JobFailed(reason), None, meta, tenant)
+        """The provider says that it will not do it. Raises NotFound, ClaimLost."""
+        return await self._decide(held, lambda job: decide_poll_end(held, JobFailed(reason), job), meta)
 
-    async def delivered(
-        self, id: str, token: int, *, meta: dict[str, Any] | None = None, tenant: str | None = None
-    ) -> Receipt | None:
-        """How the job ended is known where it was wanted. Raises NotFound; ClaimLost for an old token."""
-        return await self._end_delivery(id, token, lambda job, moment: JobDelivered(), None, meta, tenant)
+    async def delivered(self, held: Job, *, meta: dict[str, Any] | None = None) -> Receipt | None:
+        """How the job ended is known where it was wanted. Raises NotFound, ClaimLost."""
+        return await self._decide(held, lambda job: decide_delivery_end(held, JobDelivered(), job), meta)
 
     async def delivery_failed(
         self,
-        id: str,
-        token: int,
+        held: Job,
         reason: str | None = None,
         *,
         retry_in_s: float | None = None,
         now: datetime | None = None,
         meta: dict[str, Any] | None = None,
-        tenant: str | None = None,
     ) -> Receipt | None:
         """It did not arrive: again later, from 10 s on twice as late each time; not after `deliveries_max`.
 
@@ -189,11 +188,14 @@ class ExternalWork:
         """
         wait_s = None if retry_in_s is None else check_seconds(retry_in_s, "retry_in_s")
 
-        def event(job: projection.ExternalJob, moment: datetime) -> DeliveryEnd:
-            own_s = backoff_s(DELIVERY_BACKOFF_S, max(0, job.deliveries - 1))
-            return JobDeliveryFailed(after(moment, own_s if wait_s is None else wait_s), reason)
+        moment = await self._scope.moment(now)
 
-        return await self._end_delivery(id, token, event, now, meta, tenant)
+        def decide(job: projection.ExternalJob | None) -> list[ExternalEvent]:
+            own_s = backoff_s(DELIVERY_BACKOFF_S, max(0, (job or _NOBODY).deliveries - 1))
+            failed = JobDeliveryFailed(after(moment, own_s if wait_s is None else wait_s), reason)
+            return decide_delivery_end(held, failed, job)
+
+        return await self._decide(held, decide, meta)
 
     async def due(
         self,
@@ -258,16 +260,22 @@ class ExternalWork:
         check_time(now, "now")
         if not worker:
             raise BadInput("the worker's name is empty")
-        claimed: list[str] = []
+        claims: dict[str, Receipt] = {}
         for _ in range(ATTEMPTS_MAX):
-            missing = limit - len(claimed)
+            missing = limit - len(claims)
             rows = await self._due(owner, now, claim is JobDeliveryClaimed, missing)
             won = await asyncio.gather(*(self._act(owner, row, claim, worker, lease_s, meta) for row in rows))
-            claimed += [row["key"] for row, mine in zip(rows, won, strict=True) if mine]
+            claims |= {row["key"]: mine for row, mine in zip(rows, won, strict=True) if mine is not None}
             # What another was faster with, or what had timed out, makes room for more.
-            if len(claimed) == limit or all(won):
+            if len(claims) == limit or None not in won:
                 break
-        return await self._jobs(owner, claimed)
+        # Its own token, not the row's: where the lease was over at once, that is another's by now.
+        return [
+            msgspec.structs.replace(
+                job, token=claims[job.id].first_position, claim=max(claims[job.id].versions.values())
+            )
+            for job in await self._jobs(owner, list(claims))
+        ]
 
     async def _act(
         self,
@@ -277,62 +285,34 @@ class ExternalWork:
         worker: str,
         lease_s: float,
         meta: dict[str, Any] | None,
-    ) -> bool:
-        """Claim one job, or say that it timed out; return whether it was claimed."""
+    ) -> Receipt | None:
+        """Claim one job, or say that it timed out; return the claim's receipt, None when there is none."""
         stream, moment = StreamId(owner, EXTERNAL_JOB, row["key"]), row["moment"]
         over = claim is JobPollClaimed and row["timeout_at"] is not None and row["timeout_at"] <= moment
         event: ExternalEvent = JobTimedOut() if over else claim(worker, after(moment, lease_s))
         try:
-            await self._scope.log.append(
+            receipt = await self._scope.log.append(
                 Command([self._scope.new(stream, event, meta)], {stream: row["version"]})
             )
         except Conflict:
-            return False
-        return not over
+            return None
+        return None if over else receipt
 
     async def _end_poll(
         self,
-        id: str,
-        token: int,
+        held: Job,
         event: Callable[[projection.ExternalJob, datetime], PollEnd],
         now: datetime | None,
         meta: dict[str, Any] | None,
-        tenant: str | None,
     ) -> Receipt | None:
-        stream = self._stream(id, tenant)
-        claim, moment = await self._token(stream, token, now)
-        return await self._scope.decide(
-            stream,
-            ["external_jobs"],
-            lambda job: decide_poll_end(id, token, claim, event(job or _NOBODY, moment), job),
-            meta=meta,
+        moment = await self._scope.moment(now)
+        return await self._decide(
+            held, lambda job: decide_poll_end(held, event(job or _NOBODY, moment), job), meta
         )
 
-    async def _end_delivery(
-        self,
-        id: str,
-        token: int,
-        event: Callable[[projection.ExternalJob, datetime], DeliveryEnd],
-        now: datetime | None,
-        meta: dict[str, Any] | None,
-        tenant: str | None,
-    ) -> Receipt | None:
-        stream = self._stream(id, tenant)
-        claim, moment = await self._token(stream, token, now)
-        return await self._scope.decide(
-            stream,
-            ["external_jobs"],
-            lambda job: decide_delivery_end(id, token, claim, event(job or _NOBODY, moment), job),
-            meta=meta,
-        )
-
-    async def _token(self, stream: StreamId, token: int, now: datetime | None) -> tuple[int | None, datetime]:
-        """Return the stream version of the claim at a position, and the moment to go by."""
-        check_time(now, "now")
-        if isinstance(token, bool) or not isinstance(token, int) or not 1 <= token < 2**63:
-            raise BadInput(f"token {token!r} must be the position of a claim, a number from 1 on")
-        [row] = await self._scope.fetch("external_claim", stream.tenant, stream.key, token)
-        return row["version"], now or row["moment"]
+    async def _decide(self, held: Job, decide: Decide, meta: dict[str, Any] | None) -> Receipt | None:
+        stream = self._stream(held.id, held.tenant)
+        return await self._scope.decide(stream, ["external_jobs"], decide, meta=meta)
 
 
 _NOBODY = projection.ExternalJob()

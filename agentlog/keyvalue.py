@@ -9,10 +9,10 @@ from typing import Any, Final
 import asyncpg
 import msgspec
 
-from agentlog.errors import BadInput, BadPayload, Conflict, Refused
-from agentlog.expiry import check_moment, expiry
-from agentlog.scope import ATTEMPTS_MAX, BEHIND_ALL, Scope, check_name, query_text
-from agentlog.session import check_limit
+from agentlog.checks import check_limit, check_time
+from agentlog.errors import BadInput, BadPayload, Refused
+from agentlog.expiry import expiry
+from agentlog.scope import BEHIND_ALL, Scope, check_name, query_text
 from eventlog.command import Command, Receipt
 from eventlog.envelope import MAX_KEY_BYTES, Event, StreamId, check_text, parse_time
 from eventlog.events import KEY, KeyDeleted, KeySet, KeyValueEvent, decode_event, raw
@@ -117,22 +117,19 @@ class KeyValues:
         stream = self._stream(key, namespace, tenant)
         wanted = ABSENT if expected is ABSENT else _comparable(decode_payload(*encode_payload(expected)))
         event = KeySet(key, raw(value), namespace, expiry(self._scope.log.clock, ttl_s, expires_at))
-        conflict: Conflict | None = None
-        for _ in range(ATTEMPTS_MAX):
+
+        async def attempt() -> Receipt:
             # First the version: what is set between the two reads is found out by the append.
             places = await self._scope.fetch("stream_place", *stream)
             version = places[0]["version"] if places else 0
             entry = await self.get(key, namespace=namespace, tenant=tenant)
             if (ABSENT if entry is None else _comparable(entry.value)) != wanted:
                 raise _differs(key, entry, expected)
-            try:
-                return await self._scope.log.append(
-                    Command([self._scope.new(stream, event, meta)], {stream: version})
-                )
-            except Conflict as error:
-                conflict = error
-        assert conflict is not None, "only conflicts come back here"
-        raise conflict
+            return await self._scope.log.append(
+                Command([self._scope.new(stream, event, meta)], {stream: version})
+            )
+
+        return await self._scope.again(attempt)
 
     async def delete(
         self,
@@ -200,7 +197,8 @@ class KeyValues:
         """Return the last position that counts, and the time that expiry is compared with."""
         head = await self._scope.log.head()
         if isinstance(at, datetime):
-            return head.position, check_moment(at, "at")
+            check_time(at, "at")
+            return head.position, at
         if isinstance(at, bool) or not isinstance(at, int) or not 0 <= at <= head.position:
             raise BadInput(f"at {at!r} must be a position from 0 to the head, {head.position:,}, or a time")
         rows = await self._scope.fetch("position_time", at)

@@ -9,11 +9,11 @@ from typing import Any
 import asyncpg
 import msgspec
 
+from agentlog.checks import check_limit, check_time
 from agentlog.errors import BadInput, NotFound
-from agentlog.expiry import check_moment, now
+from agentlog.expiry import now
+from agentlog.plan_todos import dated, todo_name
 from agentlog.scope import Scope, check_name, query_text
-from agentlog.session import check_limit
-from agentlog.todos import dated, todo_name
 from eventlog.command import Receipt
 from eventlog.envelope import Event, StreamId, parse_time
 from eventlog.events import (
@@ -207,11 +207,8 @@ class Plans:
         if status == projection.CLEARED:
             raise BadInput("status 'cleared' cannot be saved", hint="use clear")
         times = (created_at, approved_at, started_at, completed_at)
-        for time, what in zip(
-            times, ("created_at", "approved_at", "started_at", "completed_at"), strict=True
-        ):
-            if time is not None:
-                check_moment(time, what)
+        for time, what in zip(times, TIMES, strict=True):
+            check_time(time, what)
         saved = PlanSaved(key, plan, content, name, status, error, *times)
         moment = now(self._scope.log.clock)
         await self._scope.decide(

@@ -11,10 +11,13 @@ from typing import Any
 
 import msgspec
 
-from agentlog.answers import ENQUEUE, InLine, check_answer, decide_answer
-from agentlog.claims import CLAIM_S, Candidate, Claimed, Claimer, Holder, Said
-from agentlog.errors import ClaimLost, NotFound
-from agentlog.item import (
+from agentlog.checks import check_limit, check_word
+from agentlog.claim_contents import fields_of, said_until
+from agentlog.claims import CLAIM_S, Candidate, Claimed, Claimer, Holder, Said, claim_at
+from agentlog.errors import NotFound
+from agentlog.lease import LEASE_S, Lease
+from agentlog.queue_answers import ENQUEUE, InLine, check_answer, decide_answer
+from agentlog.queue_changes import (
     SAID,
     STATUSES,
     Item,
@@ -26,19 +29,17 @@ from agentlog.item import (
     decide_enqueue,
     decide_requeue,
 )
-from agentlog.lease import LEASE_S, Lease
-from agentlog.lines import Lines
-from agentlog.said import fields_of, said_until
-from agentlog.scope import ATTEMPTS_MAX, Scope
-from agentlog.session import check_limit
+from agentlog.queue_lines import Lines
+from agentlog.scope import Scope
 from agentlog.worker import GRACE_S, Loop
 from eventlog.command import Command, Receipt
 from eventlog.envelope import StreamId
-from eventlog.errors import BadInput, Conflict
+from eventlog.errors import Conflict
 from eventlog.events import (
     NULL,
     QUEUE,
     QUEUE_ITEM,
+    ItemClaimed,
     ItemCompleted,
     ItemEnqueued,
     ItemFailed,
@@ -85,7 +86,7 @@ class Queue:
             priority: higher goes first; among equals the one that came first.
             operation: a word for what is to be done, at most 63 characters.
             when_busy: enqueue, reject, interrupt, rollback or merge: what becomes of it when the session
-                works on another, or others wait (agentlog/answers.py).
+                works on another, or others wait (agentlog/queue_answers.py).
             id: of the caller's choice, so that enqueuing twice is refused; otherwise a new UUID.
         Raises:
             AlreadyExists: the id is taken. Busy: it was rejected.
@@ -109,7 +110,8 @@ class Queue:
     ) -> str:
         """Enqueue under a rule about the whole line; again when the line moved meanwhile."""
         lane = self._scope.stream(QUEUE, session, stream.tenant)
-        for attempt in range(ATTEMPTS_MAX):
+
+        async def attempt() -> str:
             rows = await self._lines.line(stream.tenant, session, 1)
             line = [
                 InLine(row["key"], row["status"] == projection.CLAIMED, row["priority"])
@@ -131,11 +133,11 @@ class Queue:
                 return decided[-1][0]
             except Conflict as conflict:
                 if conflict.stream == stream and conflict.expected_version == 0:
-                    states, _ = await self._scope.log.state("queue_items", stream)
-                    decide_enqueue(stream.key, event, states)
-                if attempt == ATTEMPTS_MAX - 1:
-                    raise
-        raise AssertionError("the last attempt returns or raises")
+                    state, _ = await self._scope.log.state("queue_items", stream)
+                    decide_enqueue(stream.key, event, state)
+                raise
+
+        return await self._scope.again(attempt)
 
     async def claim(
         self,
@@ -187,15 +189,9 @@ class Queue:
         item = await self.get(id, tenant=tenant)
         if item is None:
             raise NotFound(f"there is no queue item {id!r}", hint="check id and tenant", key=id)
-        rows = await self._scope.fetch("claim_of", token, item.tenant, QUEUE_ITEM, id)
-        if not rows or rows[0]["type"] != "item_claimed":
-            raise ClaimLost(
-                f"position {token} is no claim of queue item {id!r}",
-                hint="the token is the position that claiming returned",
-                key=id,
-                token=token,
-            )
-        return msgspec.structs.replace(item, token=token, claim=rows[0]["version"])
+        stream = StreamId(item.tenant, QUEUE_ITEM, id)
+        claim = await claim_at(self._scope, "queue item", stream, token, ItemClaimed)
+        return msgspec.structs.replace(item, token=token, claim=claim)
 
     async def complete(
         self, held: Item, result: Any = None, *, meta: dict[str, Any] | None = None
@@ -285,14 +281,11 @@ class Queue:
         """
         owner = self._scope.owner(tenant)
         check_limit(limit)
-        if status is not None and status not in STATUSES:
-            raise BadInput(f"status {status!r} must be one of {', '.join(STATUSES)}")
+        if status is not None:
+            check_word(status, STATUSES, "status")
         place = None
         if after is not None:
-            rows = await self._scope.fetch("stream_place", owner, QUEUE_ITEM, after)
-            if not rows:
-                raise NotFound(f"there is no queue item {after!r} to go on after", key=after)
-            place = rows[0]["id"]
+            place = await self._scope.place("queue item", owner, QUEUE_ITEM, after)
         rows = await self._scope.fetch("queue_items", owner, None, session, status, place, limit)
         return [_item(row) for row in rows]
 

@@ -1,6 +1,6 @@
 """A JSON5 file that is kept equal to the schedules: written on each change, read when a person edited it.
 
-Knows the file alone: what stands in it is schedule_text.py, what it asks for is appended by schedule.py.
+Knows the file alone: what stands in it is schedule_text.py, what it asks for is appended by schedule_sets.py.
 Never overwrites what a person wrote and nobody has read yet.
 """
 
@@ -10,18 +10,15 @@ import asyncio
 import logging
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import msgspec
 
+from agentlog.checks import check_interval
 from agentlog.errors import AgentlogError, Conflict
-from agentlog.firing import check_interval
+from agentlog.schedule_sets import ScheduleSets
 from agentlog.schedule_text import Text, decide_import, parse, render, same
 from eventlog.errors import BadInput
 from eventlog.io import Io, SystemIo, sync_directory, write_all
-
-if TYPE_CHECKING:
-    from agentlog.schedule import Schedules
 
 FILE_BYTES_MAX = 16 << 20
 ATTEMPTS_MAX = 10
@@ -46,7 +43,7 @@ class ScheduleFile:
     """
 
     def __init__(
-        self, schedules: Schedules, path: str | os.PathLike[str], tenant: str, io: Io | None = None
+        self, schedules: ScheduleSets, path: str | os.PathLike[str], tenant: str, io: Io | None = None
     ) -> None:
         self.path = Path(os.path.realpath(path))
         self.error: AgentlogError | OSError | None = None

@@ -22,9 +22,9 @@ from typing import Any
 import json5
 import msgspec
 
-from agentlog.definition import FIELDS, Definition
 from agentlog.errors import Refused
-from agentlog.firing import Schedule
+from agentlog.schedule_definition import FIELDS, Definition
+from agentlog.schedule_firing import Schedule
 from eventlog.errors import BadInput
 
 HEADER = """\
@@ -108,7 +108,7 @@ def decide_import(
         knows = "does not say what it knows" if text.position is None else f"knows position {text.position}"
         raise Refused(
             f"the text {knows}, and changed later were: {', '.join(map(repr, sorted(stale)))}",
-            hint="move it away, have it written anew with `agentlog cron export`, and edit that",
+            hint="move it away, have it written anew with `agentlog schedule export`, and edit that",
         )
     gone = [
         id

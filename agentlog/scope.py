@@ -7,16 +7,18 @@ and takes that tenant's streams alone.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import suppress
 from datetime import datetime
 from functools import cache
 from importlib.resources import files
-from typing import Any
+from typing import Any, TypeVar
 from weakref import WeakValueDictionary
 
 import asyncpg
 
-from agentlog.errors import Refused, WrongTenant
+from agentlog.checks import check_time
+from agentlog.errors import NotFound, Refused, WrongTenant
 from eventlog.command import Command, Head, Receipt
 from eventlog.envelope import (
     MAX_KEY_BYTES,
@@ -27,6 +29,8 @@ from eventlog.envelope import (
     check_text,
     encode_meta,
     format_time,
+    parse_time,
+    us_to_time,
 )
 from eventlog.errors import BadIdentifier, Conflict
 from eventlog.events import AgentEvent, new
@@ -41,6 +45,7 @@ ATTEMPTS_MAX = 10
 BEHIND_ALL = "\U0010ffff" * (MAX_KEY_BYTES // 4 + 1)
 
 Decide = Callable[..., Sequence[AgentEvent]]
+T = TypeVar("T")
 
 
 class Naming:
@@ -185,6 +190,17 @@ class Scope(Naming):
         command = Command([self.new(stream, event, meta) for event in events], {stream: version})
         return await self.log.append(command)
 
+    async def again(self, attempt: Callable[[], Awaitable[T]]) -> T:
+        """Return what `attempt` returns; it is called anew while somebody else is faster.
+
+        For what rests on several streams or on rows: `attempt` reads, decides and appends.
+        Raises Conflict: ten times in a row.
+        """
+        for _ in range(ATTEMPTS_MAX - 1):
+            with suppress(Conflict):
+                return await attempt()
+        return await attempt()
+
     async def _states(self, stream: StreamId, projections: Sequence[str]) -> tuple[list[Any], int]:
         """Return the states of several projections, all of one version."""
         while True:
@@ -204,6 +220,25 @@ class Scope(Naming):
         text, reads = query_text(query), self.log.reads
         chosen = reads.by_index if by_index else reads
         return await retried(lambda: chosen.fetch(text, *arguments), self.log.settings)
+
+    async def moment(self, now: datetime | None = None) -> datetime:
+        """Return the moment to go by: `now`, or what the clock of Postgres shows, which all hosts share.
+
+        Raises BadInput: `now` is no time with a time zone.
+        """
+        check_time(now, "now")
+        if now is not None:
+            return now
+        [row] = await self.fetch("server_time")
+        return parse_time(us_to_time(row["time_us"]))
+
+    async def place(self, what: str, tenant: str, kind: str, key: str) -> int:
+        """Return the stream id that a page comes after. Raises NotFound, which names `what` it is."""
+        rows = await self.fetch("stream_place", tenant, kind, key)
+        if not rows:
+            raise NotFound(f"there is no {what} {key!r} to go on after", hint="check `after`", key=key)
+        id: int = rows[0]["id"]
+        return id
 
 
 @cache

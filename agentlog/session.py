@@ -6,7 +6,7 @@ What may become of one is decided in session_changes.py; deleting whole families
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 from typing import Any, Unpack
 
@@ -14,7 +14,9 @@ import asyncpg
 import msgspec
 
 from agentlog.alias import Aliases
-from agentlog.errors import NotFound, WrongTenant
+from agentlog.checks import check_limit, check_time
+from agentlog.errors import WrongTenant
+from agentlog.expiry import expiry
 from agentlog.scope import Scope
 from agentlog.session_changes import (
     Attributes,
@@ -29,15 +31,12 @@ from agentlog.session_changes import (
 )
 from agentlog.session_removal import cleanup, delete_tree
 from eventlog.command import Receipt
-from eventlog.envelope import StreamId, parse_time, us_to_time
-from eventlog.errors import BadInput
+from eventlog.envelope import StreamId
 from eventlog.events import SESSION, SessionEnded, SessionEvent
 from eventlog.payload import decode_payload
 
-PAGE_MAX = 1_000
 ANY_STATE = "*"
 RETENTION_DAYS = 30.0
-TTL_S_MAX = 1e9
 
 
 class Session(msgspec.Struct, frozen=True, kw_only=True):
@@ -285,9 +284,9 @@ class Sessions:
         """
         owner = self._owners(all_tenants, tenant)
         check_limit(limit)
-        for time in (created_from, created_before, active_from):
-            if time is not None and time.tzinfo is None:
-                raise BadInput(f"time {time.isoformat()} has no time zone", hint="add one, e.g. tzinfo=UTC")
+        check_time(created_from, "created_from")
+        check_time(created_before, "created_before")
+        check_time(active_from, "active_from")
         before = None if after is None else await self._place(after, owner)
         rows = await self._scope.fetch(
             "sessions", owner, None, state, parent, before,
@@ -317,15 +316,9 @@ class Sessions:
         return await self._scope.decide_at(stream, expected_version, ["sessions"], decide, meta=meta)
 
     def _set_expiry(self, attributes: Attributes | Changes, ttl_s: float | None) -> None:
-        if ttl_s is None:
-            return
-        if attributes.get("expires_at") is not None:
-            raise BadInput("ttl_s and expires_at were both given", hint="give one of them")
-        if isinstance(ttl_s, bool) or not isinstance(ttl_s, int | float) or not 0 <= ttl_s <= TTL_S_MAX:
-            raise BadInput(f"ttl_s is {ttl_s!r} and must be from 0 to {TTL_S_MAX:,.0f} seconds")
-        attributes["expires_at"] = parse_time(us_to_time(self._scope.log.clock.now_us())) + timedelta(
-            seconds=ttl_s
-        )
+        if ttl_s is not None:
+            clock, given = self._scope.log.clock, attributes.get("expires_at")
+            attributes["expires_at"] = expiry(clock, ttl_s, given)
 
     def _owners(self, all_tenants: bool, tenant: str | None) -> str | None:
         """Return whose sessions are meant: None for everybody's."""
@@ -343,17 +336,7 @@ class Sessions:
         """Return the stream id of a session that a page comes after. Raises NotFound."""
         key = after if isinstance(after, str) else after.key
         of = (owner or "") if isinstance(after, str) else self._scope.owner(after.tenant)
-        place = await self._scope.fetch("stream_place", of, SESSION, key)
-        if not place:
-            raise NotFound(f"there is no session {key!r} to go on after", key=key)
-        id: int = place[0]["id"]
-        return id
-
-
-def check_limit(limit: int) -> None:
-    """Raise BadInput unless `limit` fits a page."""
-    if not 1 <= limit <= PAGE_MAX:
-        raise BadInput(f"limit {limit} must be from 1 to {PAGE_MAX:,}", hint="read further pages with after=")
+        return await self._scope.place("session", of, SESSION, key)
 
 
 def _session(row: asyncpg.Record) -> Session:

@@ -17,6 +17,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from functools import cache, cached_property, wraps
 from typing import Any, ParamSpec, TypeVar
 
+from agentlog import opening
 from agentlog import store as asynchronous
 from agentlog.loop_thread import LoopThread
 
@@ -191,7 +192,7 @@ def _with_arguments_of(
     return give
 
 
-@_with_arguments_of(asynchronous.open)
+@_with_arguments_of(opening.open)
 def open(*arguments: Any, **keywords: Any) -> Store:
     """Open a store and return it, open: `with agentlog.sync.open("./data") as store:`.
 
@@ -199,7 +200,7 @@ def open(*arguments: Any, **keywords: Any) -> Store:
     """
     thread = LoopThread()
     try:
-        return Store(thread, thread.call(asynchronous.open, *arguments, **keywords))
+        return Store(thread, thread.call(opening.open, *arguments, **keywords))
     except BaseException:
         thread.stop()
         raise

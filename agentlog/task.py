@@ -7,21 +7,21 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
 
-from agentlog import duty
+from agentlog import task_changes
+from agentlog.checks import check_limit, check_word
+from agentlog.claim_contents import said_until
 from agentlog.claims import CLAIM_S, Candidate, Claimed, Claimer, Holder, Said
-from agentlog.duty import SAID, Limits, Task, claimed_event, claimed_task, fields_of_limits
 from agentlog.errors import ClaimLost, Refused
-from agentlog.lanes import Lanes
 from agentlog.lease import LEASE_S, Lease
-from agentlog.said import said_until
-from agentlog.scope import ATTEMPTS_MAX, Decide, Scope
-from agentlog.session import check_limit
-from agentlog.tasklist import Page, TaskReads, check_status
+from agentlog.scope import Decide, Scope
+from agentlog.task_changes import SAID, STATUSES, Limits, Task, claimed_event, claimed_task, fields_of_limits
+from agentlog.task_lanes import Lanes
+from agentlog.task_reads import Page, TaskReads
 from agentlog.worker import GRACE_S, Loop
 from eventlog.command import Command, Receipt
 from eventlog.envelope import NewEvent, StreamId
@@ -91,7 +91,7 @@ class Tasks(TaskReads):
         """
         check_messages(messages, unique, merge, session)
         content = raw(list(messages))
-        now = await self._now() if delay_s or ttl_s is not None else None
+        now = await self._scope.moment() if delay_s or ttl_s is not None else None
         event = TaskEnqueued(
             content, queue=queue, session=session, priority=priority,
             run_at=now + timedelta(seconds=delay_s) if now and delay_s else run_at,
@@ -102,12 +102,12 @@ class Tasks(TaskReads):
         stream = self._scope.stream(TASK, key, tenant)
         owner = (session or "").encode(errors="surrogatepass")
         if unique:
-            dedup = duty.digest_of(b"unique", b"" if session is None else b"s", owner, bytes(content))
+            dedup = task_changes.digest_of(b"unique", b"" if session is None else b"s", owner, bytes(content))
             return await self._under_rule(
                 stream, msgspec.structs.replace(event, dedup=dedup), dedup, dedup, meta
             )
         if merge:
-            return await self._under_rule(stream, event, duty.digest_of(b"merge", owner), None, meta)
+            return await self._under_rule(stream, event, task_changes.digest_of(b"merge", owner), None, meta)
         await self._append_new(stream, event, [self._scope.new(stream, event, meta)], {stream: 0})
         return key
 
@@ -122,7 +122,7 @@ class Tasks(TaskReads):
                 raise
             await self._scope.log.reload([stream])
             state, _ = await self._scope.log.state("tasks", stream)
-            duty.decide_enqueue(stream.key, event, state)
+            task_changes.decide_enqueue(stream.key, event, state)
             raise
 
     async def _under_rule(
@@ -130,7 +130,8 @@ class Tasks(TaskReads):
     ) -> str:
         """Enqueue unless one like it waits; again when somebody acted under the rule meanwhile."""
         lane = StreamId(stream.tenant, TASK_KEY, rule)
-        for attempt in range(ATTEMPTS_MAX):
+
+        async def attempt() -> str:
             rows = await self._scope.fetch(
                 "task_like", stream.tenant, rule, dedup, event.session, by_index=True
             )
@@ -147,13 +148,10 @@ class Tasks(TaskReads):
                     rows[0]["version"],
                 )
             turn = TurnTaken((target.key,), "enqueued" if waiting is None else "merged")
-            try:
-                await self._append_new(stream, event, [said, self._scope.new(lane, turn, meta)], expected)
-                return target.key
-            except Conflict:
-                if attempt == ATTEMPTS_MAX - 1:
-                    raise
-        raise AssertionError("the last attempt returns or raises")
+            await self._append_new(stream, event, [said, self._scope.new(lane, turn, meta)], expected)
+            return target.key
+
+        return await self._scope.again(attempt)
 
     async def claim(
         self,
@@ -202,7 +200,7 @@ class Tasks(TaskReads):
         """
         event = TaskCompleted(NULL if result is None else raw(result), reply)
         return await self._decide(
-            held.id, held.tenant, lambda state: duty.decide_end(held, event, state), meta
+            held.id, held.tenant, lambda state: task_changes.decide_end(held, event, state), meta
         )
 
     async def complete_many(self, held: Sequence[Task], *, meta: dict[str, Any] | None = None) -> list[str]:
@@ -212,7 +210,7 @@ class Tasks(TaskReads):
             stream = self._scope.stream(TASK, task.id, task.tenant)
             state, version = await self._scope.log.state("tasks", stream)
             try:
-                decided = duty.decide_end(task, TaskCompleted(), state)
+                decided = task_changes.decide_end(task, TaskCompleted(), state)
             except Refused:  # on what this process remembers; said of it alone, it is looked up
                 decided = []
                 lost.append(task)
@@ -239,9 +237,9 @@ class Tasks(TaskReads):
 
         Raises ClaimLost.
         """
-        now = await self._now()
+        now = await self._scope.moment()
         return await self._decide(
-            held.id, held.tenant, lambda state: duty.decide_fail(held, reason, now, state), meta
+            held.id, held.tenant, lambda state: task_changes.decide_fail(held, reason, now, state), meta
         )
 
     async def release(
@@ -250,11 +248,16 @@ class Tasks(TaskReads):
         """Give a task back undone: no retry is counted. Raises ClaimLost."""
         event = TaskReleased(reason)
         return await self._decide(
-            held.id, held.tenant, lambda state: duty.decide_end(held, event, state), meta
+            held.id, held.tenant, lambda state: task_changes.decide_end(held, event, state), meta
         )
 
     async def progress(
-        self, held: Task, turn: int | None = None, *, reply: str | None = None
+        self,
+        held: Task,
+        turn: int | None = None,
+        *,
+        reply: str | None = None,
+        meta: dict[str, Any] | None = None,
     ) -> Receipt | None:
         """Tell of a turn that is finished, or of the agent's last reply: what a resumed task goes on from.
 
@@ -262,7 +265,7 @@ class Tasks(TaskReads):
         """
         event = TaskProgressed(turn, reply)
         return await self._decide(
-            held.id, held.tenant, lambda state: duty.decide_progress(held, event, state), None
+            held.id, held.tenant, lambda state: task_changes.decide_progress(held, event, state), meta
         )
 
     async def cancel(
@@ -281,37 +284,43 @@ class Tasks(TaskReads):
         Raises NotFound; Refused when it is completed.
         """
         return await self._decide(
-            id, tenant, lambda state: duty.decide_cancel(id, reason, if_pending, state), meta
+            id, tenant, lambda state: task_changes.decide_cancel(id, reason, if_pending, state), meta
         )
 
-    async def revive(self, id: str, *, tenant: str | None = None) -> Receipt | None:
+    async def revive(
+        self, id: str, *, meta: dict[str, Any] | None = None, tenant: str | None = None
+    ) -> Receipt | None:
         """Let a finished task wait again, with all its retries. Raises NotFound; Refused while it runs."""
-        return await self._decide(id, tenant, lambda state: duty.decide_revive(id, state), None)
+        return await self._decide(id, tenant, lambda state: task_changes.decide_revive(id, state), meta)
 
-    async def mark_notified(self, id: str, *, tenant: str | None = None) -> Receipt | None:
+    async def mark_notified(
+        self, id: str, *, meta: dict[str, Any] | None = None, tenant: str | None = None
+    ) -> Receipt | None:
         """Say that whoever waited for a task was told how it ended. Raises NotFound."""
-        return await self._decide(id, tenant, lambda state: duty.decide_notified(id, state), None)
+        return await self._decide(id, tenant, lambda state: task_changes.decide_notified(id, state), meta)
 
     async def set_status(
-        self, id: str, status: str, reason: str | None = None, *, tenant: str | None = None
+        self,
+        id: str,
+        status: str,
+        reason: str | None = None,
+        *,
+        meta: dict[str, Any] | None = None,
+        tenant: str | None = None,
     ) -> Receipt | None:
         """Put a task into a status by hand: pending, completed, dead or cancelled. None when it is in it.
 
         Raises NotFound; Refused for a status that nobody can say.
         """
-        check_status(status)
+        check_word(status, STATUSES, "status")
         return await self._decide(
-            id, tenant, lambda state: duty.decide_status(id, status, reason, state), None
+            id, tenant, lambda state: task_changes.decide_status(id, status, reason, state), meta
         )
 
     async def _decide(
         self, id: str, tenant: str | None, decide: Decide, meta: dict[str, Any] | None
     ) -> Receipt | None:
         return await self._scope.decide(self._scope.stream(TASK, id, tenant), ["tasks"], decide, meta=meta)
-
-    async def _now(self) -> datetime:
-        [row] = await self._scope.fetch("server_time")
-        return datetime.fromtimestamp(row["time_us"] / 1_000_000, UTC)
 
     def work(
         self,

@@ -15,8 +15,8 @@ from typing import Any
 
 import msgspec
 
-from agentlog import duty
-from agentlog.duty import Task
+from agentlog import task_changes
+from agentlog.task_changes import Task
 from agentlog.worker import Held
 from eventlog.events import (
     NULL,
@@ -87,23 +87,25 @@ class _Desk:
         names = {field.name for field in msgspec.structs.fields(Task)}
         return Task(
             id="task", tenant="", enqueued_time=NOW, last_time=NOW, token=len(self.events),
-            messages=duty.messages_of(said), reply=duty.reply_of(said),
+            messages=task_changes.messages_of(said), reply=task_changes.reply_of(said),
             **{name: value for name, value in row.items() if name in names},
         )  # fmt: skip
 
     async def complete(self, held: Task, result: Any = None, *, reply: str | None = None) -> None:
         self._decided(
-            duty.decide_end(held, TaskCompleted(NULL if result is None else raw(result), reply), self.state)
+            task_changes.decide_end(
+                held, TaskCompleted(NULL if result is None else raw(result), reply), self.state
+            )
         )
 
     async def fail(self, held: Task, reason: str | None = None) -> None:
-        self._decided(duty.decide_fail(held, reason, NOW, self.state))
+        self._decided(task_changes.decide_fail(held, reason, NOW, self.state))
 
     async def release(self, held: Task, reason: str | None = None) -> None:
-        self._decided(duty.decide_end(held, TaskReleased(reason), self.state))
+        self._decided(task_changes.decide_end(held, TaskReleased(reason), self.state))
 
     async def progress(self, held: Task, turn: int | None = None, *, reply: str | None = None) -> None:
-        self._decided(duty.decide_progress(held, TaskProgressed(turn, reply), self.state))
+        self._decided(task_changes.decide_progress(held, TaskProgressed(turn, reply), self.state))
 
     def _decided(self, events: list[TaskEvent]) -> None:
         for event in events:

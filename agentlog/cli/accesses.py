@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, Parameter
 
-from agentlog.cli.options import NO_OPTIONS, Options
+from agentlog.cli.options import NO_OPTIONS, Limit, Options
 from agentlog.cli.progress import Progress
 from agentlog.cli.queues import read_body
 from agentlog.cli.running import FINE, with_store
@@ -34,7 +34,7 @@ def pairings(
     /,
     *,
     status: str = "approved",
-    limit: Annotated[int, Parameter(name=["--limit", "-n"])] = 50,
+    limit: Limit = 50,
     after: str | None = None,
     options: Options = NO_OPTIONS,
 ) -> int:
@@ -149,7 +149,7 @@ def permissions(
     agent: str | None = None,
     /,
     *,
-    limit: Annotated[int, Parameter(name=["--limit", "-n"])] = 50,
+    limit: Limit = 50,
     options: Options = NO_OPTIONS,
 ) -> int:
     """List what agents may do, in order of agent and app.

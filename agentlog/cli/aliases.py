@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from cyclopts import App
 
 from agentlog.cli import conversations
-from agentlog.cli.options import NO_OPTIONS, Options
+from agentlog.cli.options import NO_OPTIONS, Limit, Options
 from agentlog.cli.progress import Progress
 from agentlog.cli.running import FINE, with_store
 from agentlog.cli.sessions import sessions
@@ -16,7 +16,7 @@ from agentlog.cli.show import Output
 if TYPE_CHECKING:
     from agentlog.store import Store
 
-alias = App(name="alias", help="Other names for sessions: list, resolve, put, remove.")
+alias = App(name="alias", help="Other names for sessions: list, resolve, set, remove.")
 
 
 def register(app: App) -> None:
@@ -26,17 +26,28 @@ def register(app: App) -> None:
 
 
 @alias.command
-def ls(*, session: str | None = None, options: Options = NO_OPTIONS) -> int:
+def ls(
+    *,
+    session: str | None = None,
+    limit: Limit = 50,
+    after: str | None = None,
+    options: Options = NO_OPTIONS,
+) -> int:
     """List aliases in the order of their names.
 
     Parameters
     ----------
     session
         Only those of that session.
+    limit
+        At most so many, up to 1,000.
+    after
+        Go on after that alias: the last one of the page before.
     """
 
     async def work(store: Store, output: Output, progress: Progress) -> int:
-        output.table(("alias", "session"), list((await store.sessions.aliases.load_all(session)).items()))
+        found = await store.sessions.aliases.list(session=session, limit=limit, after=after)
+        output.table(("alias", "session"), list(found.items()))
         return FINE
 
     return with_store(options, work)
@@ -66,8 +77,8 @@ def resolve(name: str, /, *, options: Options = NO_OPTIONS) -> int:
     return with_store(options, work)
 
 
-@alias.command
-def put(name: str, session: str, /, *, options: Options = NO_OPTIONS) -> int:
+@alias.command(name="set")
+def set_alias(name: str, session: str, /, *, options: Options = NO_OPTIONS) -> int:
     """Let an alias stand for a session, whatever it stood for before.
 
     Parameters
@@ -79,7 +90,7 @@ def put(name: str, session: str, /, *, options: Options = NO_OPTIONS) -> int:
     """
 
     async def work(store: Store, output: Output, progress: Progress) -> int:
-        await store.sessions.aliases.put(name, session)
+        await store.sessions.aliases.set(name, session)
         return FINE
 
     return with_store(options, work, create=True)

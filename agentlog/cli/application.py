@@ -16,14 +16,12 @@ from agentlog.cli import (
     aliases,
     archive_files,
     archives,
-    cron_files,
-    crons,
     demonstration,
     examination,
     exporting,
+    external_ends,
+    external_jobs,
     importing,
-    job_ends,
-    jobs,
     keyvalues,
     mending,
     migrating,
@@ -32,6 +30,8 @@ from agentlog.cli import (
     queues,
     replays,
     reports,
+    schedule_files,
+    schedules,
     schemas,
     sessions,
     tailing,
@@ -61,34 +61,30 @@ for module in (
     importing,
     migrating,
     sessions,
+    aliases,
     archives,
     archive_files,
+    named_queries,
+    reports,
     tailing,
     queues,
     tasks,
-    trust,
-    mending,
-    replays,
-):
-    module.register(app)
-for module in (
-    named_queries,
-    reports,
-    aliases,
+    external_jobs,
+    external_ends,
+    schedules,
+    schedule_files,
     plans,
     keyvalues,
     accesses,
-    jobs,
-    job_ends,
+    trust,
+    mending,
+    replays,
+    exporting,
     schemas,
     examination,
     about,
 ):
     module.register(app)
-for module in (crons, cron_files):
-    module.register(app)
-
-exporting.register(app)
 
 
 def run(words: Sequence[str]) -> int:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, Parameter
 
-from agentlog.cli.options import NO_OPTIONS, Options
+from agentlog.cli.options import NO_OPTIONS, Limit, Options
 from agentlog.cli.progress import Progress
 from agentlog.cli.running import FINE, with_store
 from agentlog.cli.show import Output, warn
@@ -14,14 +14,13 @@ from agentlog.cli.show import Output, warn
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from agentlog.answer import Answer
+    from agentlog.archive_answer import Answer
     from agentlog.store import Store
 
 # Of a message row, what a person reads; --json gives every column.
 SHOWN = ("generation", "seq", "role", "tool", "text", "tool_input", "tool_result")
 TEXT_CHARACTERS_MAX = 300
 
-Count = Annotated[int, Parameter(name=["--count", "-n"])]
 After = Annotated[int, Parameter(name="--after")]
 
 archive = App(name="archive", help="What was ever said, over all generations: counts, messages, search.")
@@ -52,28 +51,28 @@ def stat(session: str, /, *, options: Options = NO_OPTIONS) -> int:
 
 
 @archive.command
-def head(session: str, /, *, count: Count = 10, after: After = 0, options: Options = NO_OPTIONS) -> int:
+def head(session: str, /, *, limit: Limit = 10, after: After = 0, options: Options = NO_OPTIONS) -> int:
     """Print a session's first messages.
 
     Parameters
     ----------
     session
         Its key.
-    count
+    limit
         At most so many.
     after
         Only of positions above this: the next page.
     """
 
     async def work(store: Store, output: Output, progress: Progress) -> int:
-        return show_messages(await store.archive.head(session, count, after=after), output)
+        return show_messages(await store.archive.head(session, limit, after=after), output)
 
     return with_store(options, work)
 
 
 @archive.command
 def tail(
-    session: str, /, *, count: Count = 10, before: int | None = None, options: Options = NO_OPTIONS
+    session: str, /, *, limit: Limit = 10, before: int | None = None, options: Options = NO_OPTIONS
 ) -> int:
     """Print a session's last messages, oldest first.
 
@@ -81,14 +80,14 @@ def tail(
     ----------
     session
         Its key.
-    count
+    limit
         At most so many.
     before
         Only of positions below this: the page before.
     """
 
     async def work(store: Store, output: Output, progress: Progress) -> int:
-        return show_messages(await store.archive.tail(session, count, before=before), output, "--before")
+        return show_messages(await store.archive.tail(session, limit, before=before), output, "--before")
 
     return with_store(options, work)
 
@@ -128,7 +127,7 @@ def timeline(
     session: str,
     /,
     *,
-    count: Count = 100,
+    limit: Limit = 100,
     after: After = 0,
     options: Options = NO_OPTIONS,
 ) -> int:
@@ -138,14 +137,14 @@ def timeline(
     ----------
     session
         Its key.
-    count
+    limit
         At most so many.
     after
         Only of positions above this: the next page.
     """
 
     async def work(store: Store, output: Output, progress: Progress) -> int:
-        return show_page(await store.archive.timeline(session, count, after=after), output)
+        return show_page(await store.archive.timeline(session, limit, after=after), output)
 
     return with_store(options, work)
 
@@ -156,7 +155,7 @@ def grep(
     sessions: tuple[str, ...] = (),
     /,
     *,
-    limit: Annotated[int, Parameter(name=["--limit", "-n"])] = 100,
+    limit: Limit = 100,
     plain: Annotated[bool, Parameter(negative="")] = False,
     ignore_case: Annotated[bool, Parameter(name=["--ignore-case", "-i"], negative="")] = False,
     context: Annotated[int | None, Parameter(name=["--context", "-C"])] = None,
@@ -214,7 +213,7 @@ def search(
     sessions: tuple[str, ...] = (),
     /,
     *,
-    limit: Annotated[int, Parameter(name=["--limit", "-n"])] = 20,
+    limit: Limit = 20,
     skip: int = 0,
     role: str | None = None,
     tool: str | None = None,

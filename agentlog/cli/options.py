@@ -8,6 +8,9 @@ from typing import Annotated
 
 from cyclopts import Group, Parameter
 
+# How long a page is, wherever there are pages.
+Limit = Annotated[int, Parameter(name=["--limit", "-n"])]
+
 STORE = Group("Which log, and how to answer", sort_key=1000)
 
 

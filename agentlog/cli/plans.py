@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import msgspec
 from cyclopts import App, Parameter
 
-from agentlog.cli.options import NO_OPTIONS, Options
+from agentlog.cli.options import NO_OPTIONS, Limit, Options
 from agentlog.cli.progress import Progress
 from agentlog.cli.running import FINE, WRONG, with_store
 from agentlog.cli.show import Output
@@ -70,7 +70,7 @@ def ls(
     session: str,
     /,
     *,
-    limit: Annotated[int, Parameter(name=["--limit", "-n"])] = 50,
+    limit: Limit = 50,
     after: str | None = None,
     options: Options = NO_OPTIONS,
 ) -> int:

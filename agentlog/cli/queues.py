@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, Parameter
 
-from agentlog.cli.options import NO_OPTIONS, Options
+from agentlog.cli.options import NO_OPTIONS, Limit, Options
 from agentlog.cli.progress import Progress
 from agentlog.cli.running import FINE, with_store
 from agentlog.cli.show import Output
@@ -36,7 +36,7 @@ def ls(
     *,
     session: str | None = None,
     status: str | None = None,
-    limit: Annotated[int, Parameter(name=["--limit", "-n"])] = 50,
+    limit: Limit = 50,
     after: str | None = None,
     options: Options = NO_OPTIONS,
 ) -> int:
@@ -109,7 +109,7 @@ def claim(
     /,
     *,
     session: str | None = None,
-    limit: Annotated[int, Parameter(name=["--limit", "-n"])] = 1,
+    limit: Limit = 1,
     lease: Annotated[float, Parameter(name="--lease-s")] = 300.0,
     options: Options = NO_OPTIONS,
 ) -> int:

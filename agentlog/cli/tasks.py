@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, Parameter
 
-from agentlog.cli.options import NO_OPTIONS, Options
+from agentlog.cli.options import NO_OPTIONS, Limit, Options
 from agentlog.cli.progress import Progress
 from agentlog.cli.queues import read_body
 from agentlog.cli.running import FINE, with_store
@@ -36,7 +36,7 @@ def ls(
     *,
     session: str | None = None,
     status: str | None = None,
-    limit: Annotated[int, Parameter(name=["--limit", "-n"])] = 50,
+    limit: Limit = 50,
     after: str | None = None,
     options: Options = NO_OPTIONS,
 ) -> int:
@@ -143,7 +143,7 @@ def claim(
     /,
     *,
     queue: str = "default",
-    limit: Annotated[int, Parameter(name=["--limit", "-n"])] = 1,
+    limit: Limit = 1,
     lease: Annotated[float, Parameter(name="--lease-s")] = 300.0,
     options: Options = NO_OPTIONS,
 ) -> int:

@@ -9,7 +9,7 @@ SELECT
     j.stream_id, j.key, j.tenant, j.provider, j.session, j.external_id, j.status, j.delivery,
     nullif(j.act_at, '0001-01-03 00:00:00+00') AS act_at, j.poll_interval_s, j.timeout_at, j.worker, j.claim_until,
     j.polls, j.poll_failures, j.deliveries, j.deliveries_unknown, j.deliveries_max, j.reason,
-    j.first_time AS enqueued_time, j.last_time, e.position AS token,
+    j.first_time AS enqueued_time, j.last_time, e.position AS token, e.version AS claim,
     j.request_version, j.progress_version, j.result_version
 FROM {schema}.external_jobs AS j
 LEFT JOIN {schema}.events AS e ON e.stream_id = j.stream_id AND e.version =

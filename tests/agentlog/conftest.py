@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import agentlog
-from agentlog.store import Opening
+from agentlog.opening import Opening
 from eventlog.embedded.server import EmbeddedPostgres
 
 Open = Callable[..., Opening]

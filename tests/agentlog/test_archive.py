@@ -7,8 +7,8 @@ import importlib.util
 
 import pytest
 
-from agentlog.answer import Answer
 from agentlog.archive import decide_new_generation
+from agentlog.archive_answer import Answer
 from agentlog.errors import BadInput, NotFound
 from eventlog.events import GenerationStarted
 from projections.conversation import Conversation

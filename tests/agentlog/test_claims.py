@@ -6,10 +6,10 @@ import asyncio
 
 import pytest
 
+from agentlog.claim_contents import said_until
 from agentlog.claims import Candidate, Claimer, Holder
 from agentlog.errors import BadInput
-from agentlog.lines import Lines
-from agentlog.said import said_until
+from agentlog.queue_lines import Lines
 from eventlog.envelope import StreamId
 
 

@@ -17,8 +17,8 @@ from agentlog.errors import (
     NotFound,
     Refused,
 )
+from agentlog.external_changes import backoff_s
 from agentlog.external_work import CLAIM_S
-from agentlog.job import backoff_s
 from eventlog.command import Command
 from eventlog.envelope import StreamId
 from eventlog.events import EXTERNAL_JOB, JobEnqueued, new, raw
@@ -43,8 +43,8 @@ async def enqueue(jobs, id="1", **more):
 async def ended(jobs, id="1", **more):
     """Enqueue a job and complete it; its end waits to be delivered."""
     await enqueue(jobs, id, **more)
-    [polled] = await jobs.poll("w", now=T0)
-    await jobs.complete(id, polled.token, result="url")
+    [polled] = await jobs.claim_polls("w", now=T0)
+    await jobs.complete(polled, "url")
 
 
 async def count(store):
@@ -58,16 +58,16 @@ async def test_a_job_goes_from_its_provider_to_who_waited_for_it(jobs):
     assert made.callback_token is None
     assert await jobs.get("none") is None
 
-    [first] = await jobs.poll("w", now=T0)
+    [first] = await jobs.claim_polls("w", now=T0)
     assert (first.id, first.request, first.status, first.worker, first.polls) == (
         made.id, request, "polling", "w", 1,
     )  # fmt: skip
-    assert await jobs.poll("w", now=T0) == []
-    await jobs.polled(made.id, first.token, progress={"percent": 10}, now=at(1))
-    assert await jobs.poll("w", now=at(20)) == []
-    [second] = await jobs.poll("w", now=at(21))
+    assert await jobs.claim_polls("w", now=T0) == []
+    await jobs.polled(first, {"percent": 10}, now=at(1))
+    assert await jobs.claim_polls("w", now=at(20)) == []
+    [second] = await jobs.claim_polls("w", now=at(21))
     assert second.progress == {"percent": 10}
-    await jobs.complete(made.id, second.token, result={"url": "u"})
+    await jobs.complete(second, {"url": "u"})
 
     job = await jobs.get(made.id)
     assert (job.status, job.delivery, job.result, job.session) == (
@@ -76,9 +76,9 @@ async def test_a_job_goes_from_its_provider_to_who_waited_for_it(jobs):
         {"url": "u"},
         "main",
     )
-    [delivery] = await jobs.deliver("d", now=at(30))
+    [delivery] = await jobs.claim_deliveries("d", now=at(30))
     assert (delivery.deliveries, delivery.deliveries_unknown, delivery.result) == (1, 0, {"url": "u"})
-    await jobs.delivered(made.id, delivery.token)
+    await jobs.delivered(delivery)
     job = await jobs.get(made.id)
     assert (job.delivery, job.act_at, job.token) == ("delivered", None, None)
     assert (await jobs.status())["completed"] == (await jobs.status())["delivered"] == 1
@@ -90,7 +90,7 @@ async def test_two_pollers_never_poll_one_job_s2_let_them(open_store, store):
         await enqueue(store.external, str(n))
     async with open_store("other") as other:
         pollers = [
-            place.external.poll(f"w{n}", limit=5, now=T0)
+            place.external.claim_polls(f"w{n}", limit=5, now=T0)
             for n, place in enumerate((store, other, store, other))
         ]
         polled = [job.id for page in await asyncio.gather(*pollers) for job in page]
@@ -100,84 +100,92 @@ async def test_two_pollers_never_poll_one_job_s2_let_them(open_store, store):
 async def test_a_poll_whose_claim_is_over_goes_to_another_and_its_token_is_refused(jobs, store):
     """Fencing: who comes back from the dead says nothing any more."""
     await enqueue(jobs)
-    [old] = await jobs.poll("dead", lease_s=30, now=T0)
-    assert await jobs.poll("w", now=at(29.9)) == []
-    [held] = await jobs.poll("w", now=at(30))
+    [old] = await jobs.claim_polls("dead", lease_s=30, now=T0)
+    assert await jobs.claim_polls("w", now=at(29.9)) == []
+    [held] = await jobs.claim_polls("w", now=at(30))
     assert held.token > old.token
 
     before = await count(store)
     for late in (
-        lambda: jobs.complete("1", old.token, result="stale"),
-        lambda: jobs.fail("1", old.token),
-        lambda: jobs.polled("1", old.token),
-        lambda: jobs.poll_failed("1", old.token),
-        lambda: jobs.delivered("1", old.token),
-        lambda: jobs.complete("1", 10**9),
+        lambda: jobs.held("1", 10**9),
+        lambda: jobs.complete(old, "stale"),
+        lambda: jobs.fail(old),
+        lambda: jobs.polled(old),
+        lambda: jobs.poll_failed(old),
+        lambda: jobs.delivered(old),
     ):
         with pytest.raises(ClaimLost) as lost:
             await late()
         assert lost.value.key == "1"
     assert "claimed by worker 'w'" in str(lost.value)
     assert await count(store) == before
-    await jobs.complete("1", held.token, result="right")
+    await jobs.complete(held, "right")
     assert (await jobs.get("1")).result == "right"
+
+
+async def test_a_claim_has_a_token_of_its_own_also_when_it_is_over_at_once(jobs):
+    """Whoever reads the job after its claim may find the next one's in its row."""
+    await enqueue(jobs)
+    pollers = [jobs.claim_polls(f"w{n}", lease_s=0, now=T0) for n in range(4)]
+    tokens = [job.token for page in await asyncio.gather(*pollers) for job in page]
+    assert len(set(tokens)) == len(tokens) > 0
 
 
 async def test_a_claim_that_is_over_still_counts_while_nobody_else_has_it(jobs):
     """It took longer than it said; there is no reason to throw the answer away."""
     await enqueue(jobs)
-    [held] = await jobs.poll("slow", lease_s=1, now=T0)
-    await jobs.complete("1", held.token)
-    assert await jobs.complete("1", held.token) is None  # twice is once
+    [held] = await jobs.claim_polls("slow", lease_s=1, now=T0)
+    await jobs.complete(held)
+    assert await jobs.complete(held) is None  # twice is once
     with pytest.raises(ClaimLost):
-        await jobs.fail("1", held.token)
+        await jobs.fail(held)
 
 
 async def test_a_delivery_is_marked_before_it_is_attempted_s2_marked_it_afterwards(jobs):
     """A crash in the middle is known: the next attempt hears that one before it may have arrived."""
     await ended(jobs)
-    [crashed] = await jobs.deliver("crashes", now=at(1))
+    [crashed] = await jobs.claim_deliveries("crashes", now=at(1))
     job = await jobs.get("1")
     assert (job.delivery, job.deliveries, job.worker) == ("delivering", 1, "crashes")
 
-    assert await jobs.deliver("d", now=at(1)) == []
-    [again] = await jobs.deliver("d", now=at(1 + CLAIM_S))
+    assert await jobs.claim_deliveries("d", now=at(1)) == []
+    [again] = await jobs.claim_deliveries("d", now=at(1 + CLAIM_S))
     assert (again.deliveries, again.deliveries_unknown) == (2, 1)
     with pytest.raises(ClaimLost):
-        await jobs.delivered("1", crashed.token)
-    await jobs.delivered("1", again.token)
-    assert await jobs.delivered("1", again.token) is None
+        await jobs.delivered(crashed)
+    await jobs.delivered(again)
+    assert await jobs.delivered(again) is None
 
 
 async def test_the_last_delivery_is_never_made_twice(jobs):
     """Where nobody said how it ended, that is what is known, and the clean-up may take it."""
     await ended(jobs, deliveries_max=1)
-    [only] = await jobs.deliver("crashes", now=at(1), lease_s=10)
-    assert await jobs.deliver("d", now=at(10**6)) == []
+    [only] = await jobs.claim_deliveries("crashes", now=at(1), lease_s=10)
+    assert await jobs.claim_deliveries("d", now=at(10**6)) == []
     assert await jobs.cleanup(0, now=at(5)) == 0
     later = datetime.now(UTC) + timedelta(days=365)
     assert await jobs.cleanup(0, now=later) == 1
     with pytest.raises(NotFound):
-        await jobs.delivered("1", only.token)
+        await jobs.delivered(only)
 
 
 async def test_a_broken_sink_does_not_stop_polling_s2_counted_both_together(jobs):
     """S2 kept one time and one limit for polls and deliveries."""
     await enqueue(jobs, deliveries_max=1)
     for n in range(10):
-        [held] = await jobs.poll("w", now=at(n * 4000))
-        await jobs.poll_failed("1", held.token, "503", now=at(n * 4000))
+        [held] = await jobs.claim_polls("w", now=at(n * 4000))
+        await jobs.poll_failed(held, "503", now=at(n * 4000))
     job = await jobs.get("1")
     assert (job.polls, job.poll_failures, job.deliveries) == (10, 10, 0)
-    [held] = await jobs.poll("w", now=at(50_000))
-    await jobs.complete("1", held.token)
+    [held] = await jobs.claim_polls("w", now=at(50_000))
+    await jobs.complete(held)
 
-    [delivery] = await jobs.deliver("d", now=at(50_000))
-    await jobs.delivery_failed("1", delivery.token, "offline")
+    [delivery] = await jobs.claim_deliveries("d", now=at(50_000))
+    await jobs.delivery_failed(delivery, "offline")
     job = await jobs.get("1")
     assert (job.delivery, job.reason, job.act_at) == ("given_up", "offline", None)
     await jobs.update("1", deliveries_max=2)
-    assert [job.id for job in await jobs.deliver("d", now=at(50_000))] == ["1"]
+    assert [job.id for job in await jobs.claim_deliveries("d", now=at(50_000))] == ["1"]
 
 
 async def test_failures_wait_twice_as_long_each_time(jobs):
@@ -185,14 +193,14 @@ async def test_failures_wait_twice_as_long_each_time(jobs):
     assert [backoff_s(10, n) for n in (0, 1, 2, 9, 10**6)] == [10, 20, 40, 3600, 3600]
     assert backoff_s(7200, 5) == 7200
     await enqueue(jobs, poll_interval_s=5)
-    [held] = await jobs.poll("w", now=T0)
-    await jobs.poll_failed("1", held.token, now=T0)
+    [held] = await jobs.claim_polls("w", now=T0)
+    await jobs.poll_failed(held, now=T0)
     assert (await jobs.get("1")).act_at == at(10)
-    [held] = await jobs.poll("w", now=at(10))
-    await jobs.complete("1", held.token)
+    [held] = await jobs.claim_polls("w", now=at(10))
+    await jobs.complete(held)
     for n, wait_s in enumerate((10, 20, 40)):
-        [delivery] = await jobs.deliver("d", now=at(1000 * n + 100))
-        await jobs.delivery_failed("1", delivery.token, now=at(1000 * n + 100))
+        [delivery] = await jobs.claim_deliveries("d", now=at(1000 * n + 100))
+        await jobs.delivery_failed(delivery, now=at(1000 * n + 100))
         assert (await jobs.get("1")).act_at == at(1000 * n + 100 + wait_s)
 
 
@@ -200,27 +208,27 @@ async def test_a_job_times_out_whoever_is_polling_it(jobs):
     """And what its provider does later is not taken."""
     await enqueue(jobs, timeout_s=100, callback=False)
     made = await enqueue(jobs, "2", timeout_s=100, callback=True)
-    [held, _] = await jobs.poll("w", limit=2, lease_s=500, now=at(99))
+    [held, _] = await jobs.claim_polls("w", limit=2, lease_s=500, now=at(99))
     assert [job.id for job in await jobs.due(now=at(100))] == ["1", "2"]
-    assert await jobs.poll("w2", now=at(100)) == []
+    assert await jobs.claim_polls("w2", now=at(100)) == []
     job = await jobs.get("1")
     assert (job.status, job.delivery) == ("timed_out", "waiting")
     with pytest.raises(ClaimLost, match="timed_out"):
-        await jobs.complete("1", held.token)
+        await jobs.complete(held)
     with pytest.raises(Refused, match="too late"):
         await jobs.call_back(made.callback_token, result=1)
-    assert len(await jobs.deliver("d", limit=5, now=at(100))) == 2
+    assert len(await jobs.claim_deliveries("d", limit=5, now=at(100))) == 2
 
 
 async def test_a_provider_ends_its_job_by_the_token_it_was_given(jobs, store):
     """While somebody polls; twice is once. The log has the token's digest alone."""
     made = await enqueue(jobs, callback=True)
     other = await enqueue(jobs, "2", callback=True)
-    [held, _] = await jobs.poll("w", limit=2, now=T0)
+    [held, _] = await jobs.claim_polls("w", limit=2, now=T0)
     await jobs.call_back(made.callback_token, result={"url": 1})
     assert await jobs.call_back(made.callback_token, result={"url": 2}) is None
     assert (await jobs.get("1")).result == {"url": 1}
-    assert await jobs.complete("1", held.token, result="from the poll") is None
+    assert await jobs.complete(held, "from the poll") is None
     with pytest.raises(Refused, match="completed"):
         await jobs.call_back(made.callback_token, failed="no")
     await jobs.call_back(other.callback_token, failed="no")
@@ -238,11 +246,11 @@ async def test_a_provider_ends_its_job_by_the_token_it_was_given(jobs, store):
 async def test_an_update_changes_what_it_names(jobs):
     """A job that is gone is told apart: who updates it gives up."""
     await enqueue(jobs)
-    [held] = await jobs.poll("w", now=T0)
+    [held] = await jobs.claim_polls("w", now=T0)
     await jobs.update("1", external_id="v2", progress=[1], timeout_s=50, now=T0)
     job = await jobs.get("1")
     assert (job.external_id, job.progress, job.timeout_at, job.token) == ("v2", [1], at(50), held.token)
-    await jobs.polled("1", held.token, now=T0)
+    await jobs.polled(held, now=T0)
     await jobs.update("1", poll_in_s=3, now=T0)
     assert (await jobs.get("1")).act_at == at(3)
     await jobs.cancel("1", "enough")
@@ -251,7 +259,7 @@ async def test_an_update_changes_what_it_names(jobs):
         await jobs.update("1", poll_in_s=1)
     await jobs.delete("1", "done")
     assert await jobs.delete("1") is None
-    for call in (jobs.update("1", progress=1), jobs.cancel("1"), jobs.polled("1", held.token)):
+    for call in (jobs.update("1", progress=1), jobs.cancel("1"), jobs.polled(held)):
         with pytest.raises(NotFound, match="it was deleted"):
             await call
     assert await jobs.get("1") is None
@@ -261,8 +269,8 @@ async def test_an_update_changes_what_it_names(jobs):
 async def test_the_clean_up_leaves_what_is_still_needed(jobs):
     """What is open, what waits to be delivered, and what has not been over for long enough."""
     await ended(jobs, "delivered")
-    [delivery] = await jobs.deliver("d", now=T0)
-    await jobs.delivered("delivered", delivery.token)
+    [delivery] = await jobs.claim_deliveries("d", now=T0)
+    await jobs.delivered(delivery)
     await ended(jobs, "quiet", deliveries_max=0)
     await enqueue(jobs, "cancelled")
     await jobs.cancel("cancelled")
@@ -313,14 +321,14 @@ async def test_a_claim_decided_on_what_changed_meanwhile_is_lost(store):
     event = new(stream, JobEnqueued("v", raw(1), T0), id=store.log.ids.next())
     with pytest.raises(Conflict):
         await store.log.append(Command([event], {stream: row["version"]}))
-    assert await store.external.poll("w", now=T0) == []
+    assert await store.external.claim_polls("w", now=T0) == []
 
 
 async def test_invalid_input_is_refused_by_its_name_and_changes_nothing(store):
     """At each entry point."""
     jobs = store.external
     await enqueue(jobs)
-    [held] = await jobs.poll("w", now=T0)
+    [held] = await jobs.claim_polls("w", now=T0)
     naive = datetime(2026, 12, 1)
     calls = [
         (lambda: jobs.enqueue("", 1), BadPayload, "provider"),
@@ -342,22 +350,21 @@ async def test_invalid_input_is_refused_by_its_name_and_changes_nothing(store):
         (lambda: jobs.cancel("none"), NotFound, "none"),
         (lambda: jobs.cancel("1", 7), BadPayload, "reason"),
         (lambda: jobs.delete("none"), NotFound, "none"),
-        (lambda: jobs.poll(""), BadInput, "worker's name is empty"),
-        (lambda: jobs.poll("w", limit=0), BadInput, "limit 0"),
-        (lambda: jobs.poll("w", lease_s=-1), BadInput, "lease_s -1"),
-        (lambda: jobs.poll("w", now="now"), BadInput, "now 'now'"),
-        (lambda: jobs.deliver("", limit=1), BadInput, "worker's name is empty"),
-        (lambda: jobs.polled("1", 0), BadInput, "token 0"),
-        (lambda: jobs.polled("1", True), BadInput, "token True"),
-        (lambda: jobs.polled("1", held.token, poll_in_s=-1), BadInput, "poll_in_s -1"),
-        (lambda: jobs.polled("1", held.token, progress=object()), BadPayload, "object"),
-        (lambda: jobs.poll_failed("1", held.token, 7), BadPayload, "reason"),
-        (lambda: jobs.complete("1", "1"), BadInput, "token '1'"),
-        (lambda: jobs.complete("none", held.token), NotFound, "none"),
-        (lambda: jobs.complete("1", held.token, result=float("inf")), BadPayload, "inf"),
-        (lambda: jobs.fail("1", held.token, 7), BadPayload, "reason"),
-        (lambda: jobs.delivered("1", -1), BadInput, "token -1"),
-        (lambda: jobs.delivery_failed("1", held.token, retry_in_s=-1), BadInput, "retry_in_s -1"),
+        (lambda: jobs.claim_polls(""), BadInput, "worker's name is empty"),
+        (lambda: jobs.claim_polls("w", limit=0), BadInput, "limit 0"),
+        (lambda: jobs.claim_polls("w", lease_s=-1), BadInput, "lease_s -1"),
+        (lambda: jobs.claim_polls("w", now="now"), BadInput, "now 'now'"),
+        (lambda: jobs.claim_deliveries("", limit=1), BadInput, "worker's name is empty"),
+        (lambda: jobs.held("1", 0), BadInput, "token 0"),
+        (lambda: jobs.held("1", True), BadInput, "token True"),
+        (lambda: jobs.held("1", "1"), BadInput, "token '1'"),
+        (lambda: jobs.held("none", held.token), NotFound, "none"),
+        (lambda: jobs.polled(held, poll_in_s=-1), BadInput, "poll_in_s -1"),
+        (lambda: jobs.polled(held, object()), BadPayload, "object"),
+        (lambda: jobs.poll_failed(held, 7), BadPayload, "reason"),
+        (lambda: jobs.complete(held, float("inf")), BadPayload, "inf"),
+        (lambda: jobs.fail(held, 7), BadPayload, "reason"),
+        (lambda: jobs.delivery_failed(held, retry_in_s=-1), BadInput, "retry_in_s -1"),
         (lambda: jobs.call_back(""), BadInput, "callback token"),
         (lambda: jobs.call_back("t", result=1, failed="x"), BadInput, "a result and a reason"),
         (lambda: jobs.list(limit=0), BadInput, "limit 0"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -10,6 +11,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import invariant, rule
 
 from agentlog.errors import AlreadyExists, ClaimLost, NotFound, Refused
+from agentlog.external_changes import Job
+from eventlog.command import Receipt
 from tests.support.machine import StoreMachine, run_machine
 
 IDS = st.sampled_from(["a", "a:b", "b"])
@@ -53,8 +56,16 @@ class Jobs(StoreMachine):
         return {"tenant": self.tenant}
 
     @property
+    def now(self) -> datetime:
+        return T0 + timedelta(seconds=self.now_s)
+
+    @property
     def timed(self) -> dict[str, object]:
-        return {"tenant": self.tenant, "now": T0 + timedelta(seconds=self.now_s)}
+        return {"tenant": self.tenant, "now": self.now}
+
+    async def held(self, id: str, token: int, end: Callable[[Job], Awaitable[Receipt | None]]) -> object:
+        """End what the claim at a position holds, or held."""
+        return await end(await self.store.external.held(id, token, **self.named))
 
     @rule(seconds=st.sampled_from([1, 10, 31, 100, 290]))
     def time_passes(self, seconds: int) -> None:
@@ -80,7 +91,7 @@ class Jobs(StoreMachine):
 
     @rule(limit=st.integers(1, 3))
     def poll(self, limit: int) -> None:
-        claimed = self.run(self.store.external.poll("w", limit=limit, lease_s=LEASE_S, **self.timed))
+        claimed = self.run(self.store.external.claim_polls("w", limit=limit, lease_s=LEASE_S, **self.timed))
         ready = {id for id, job in self.jobs.items() if job.open and job.due <= self.now_s < job.timeout}
         got = {job.id for job in claimed}
         assert got <= ready
@@ -110,12 +121,13 @@ class Jobs(StoreMachine):
         if token is None:
             return
         work = self.store.external
-        ending = {
-            "polled": lambda: work.polled(id, token, **self.timed),
-            "failed": lambda: work.poll_failed(id, token, poll_in_s=INTERVAL_S, **self.timed),
-            "complete": lambda: work.complete(id, token, result=id, **self.named),
-            "fail": lambda: work.fail(id, token, **self.named),
-        }[what]()
+        ends = {
+            "polled": lambda held: work.polled(held, now=self.now),
+            "failed": lambda held: work.poll_failed(held, poll_in_s=INTERVAL_S, now=self.now),
+            "complete": lambda held: work.complete(held, id),
+            "fail": work.fail,
+        }
+        ending = self.held(id, token, ends[what])
         after = {"complete": "completed", "fail": "failed"}.get(what, "pending")
         if known is None:
             with pytest.raises(NotFound):
@@ -134,7 +146,7 @@ class Jobs(StoreMachine):
 
     @rule()
     def deliver(self) -> None:
-        claimed = self.run(self.store.external.deliver("d", limit=3, lease_s=LEASE_S, **self.timed))
+        claimed = self.run(self.store.external.claim_deliveries("d", limit=3, lease_s=LEASE_S, **self.timed))
         ready = {
             id for id, job in self.jobs.items()
             if job.delivery in ("waiting", "delivering") and job.due <= self.now_s and job.deliveries < 2
@@ -154,10 +166,12 @@ class Jobs(StoreMachine):
         if known is None or known.delivery_token is None:
             return
         work, token = self.store.external, known.delivery_token
-        ending = (
-            work.delivered(id, token, **self.named)
+        ending = self.held(
+            id,
+            token,
+            work.delivered
             if arrived
-            else work.delivery_failed(id, token, retry_in_s=5, **self.timed)
+            else lambda held: work.delivery_failed(held, retry_in_s=5, now=self.now),
         )
         if known.delivery == "delivering":
             self.run(ending)

@@ -227,8 +227,15 @@ async def test_a_claimed_item_that_cannot_be_read_is_not_lost(store):
 async def test_a_claim_whose_caller_went_away_is_given_back(store):
     """Its worker was cancelled between asking and getting: nobody would ever work on it."""
     id = await store.queue.enqueue("main", 1)
-    asking = asyncio.create_task(store.queue.claim_for(("", None), Holder("w"), 1))
-    await asyncio.sleep(0)  # it has asked now, and waits
+    asked = asyncio.Event()
+
+    class Noticed(Holder, frozen=True):
+        def check(self):
+            asked.set()  # who waits for it goes on when the claim waits
+            return super().check()
+
+    asking = asyncio.create_task(store.queue.claim_for(("", None), Noticed("w"), 1))
+    await asked.wait()
     asking.cancel()
     await asyncio.wait([asking])
 

@@ -7,9 +7,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from agentlog.definition import Definition
 from agentlog.errors import BadIdentifier, BadInput, BadPayload, Conflict, NotFound
-from agentlog.firing import Firing, body_of
+from agentlog.schedule_definition import Definition
+from agentlog.schedule_firing import Firing, body_of
 from eventlog.envelope import StreamId
 from eventlog.events import QUEUE_ITEM, SCHEDULE
 from tests.support.queries import plan_of
@@ -27,13 +27,13 @@ def schedules(store):
 
 
 async def hourly(schedules, id="s", **more):
-    return await schedules.put(id, "0 * * * *", {"do": id}, now=T0, **more)
+    return await schedules.set(id, "0 * * * *", {"do": id}, now=T0, **more)
 
 
 async def test_a_tick_puts_its_work_into_the_queue(store, schedules):
     """With the body to the digit, and where it came from in the item's meta."""
     body = {"text": "a\x00", "n": 12345678901234567890}
-    await schedules.put("s", "0 * * * *", body, session="main", priority=7, now=T0)
+    await schedules.set("s", "0 * * * *", body, session="main", priority=7, now=T0)
     assert await schedules.fire(now=at(59)) == []
     [fired] = await schedules.fire(now=at(60))
     assert (fired.schedule, fired.tick) == ("s", at(60))
@@ -108,22 +108,22 @@ async def test_what_was_missed_is_caught_up_with(schedules):
 async def test_setting_a_schedule_keeps_a_tick_that_is_due(schedules):
     """Unless its times are others. And paused it stays, unless the call says otherwise."""
     await hourly(schedules)
-    await schedules.put("s", "0 * * * *", "new", now=at(60.5))
+    await schedules.set("s", "0 * * * *", "new", now=at(60.5))
     [fired] = await schedules.fire(now=at(60.9))
     assert fired.tick == at(60)
-    await schedules.put("s", "30 * * * *", "new", now=at(120.5))
+    await schedules.set("s", "30 * * * *", "new", now=at(120.5))
     assert (await schedules.get("s")).next_tick == at(150)
     await schedules.pause("s")
     assert await schedules.pause("s") is None
-    await schedules.put("s", "* * * * *", "newer", now=at(121))
+    await schedules.set("s", "* * * * *", "newer", now=at(121))
     assert (await schedules.get("s")).paused
     assert await schedules.upcoming("s", 2, now=at(0)) == [at(1), at(2)]
     await schedules.resume("s", now=at(200))
     assert await schedules.resume("s") is None
     assert (await schedules.get("s")).next_tick == at(201)
-    await schedules.put("s", "* * * * *", paused=True)
+    await schedules.set("s", "* * * * *", paused=True)
     assert (await schedules.get("s")).next_tick is None
-    await schedules.put("s", "* * * * *", paused=False, now=at(0))
+    await schedules.set("s", "* * * * *", paused=False, now=at(0))
     assert (await schedules.get("s")).next_tick == at(1)
 
 
@@ -197,7 +197,7 @@ async def test_what_is_due_is_found_by_its_index(store):
 
 async def test_a_store_that_runs_fires_what_is_due(schedules):
     """By Postgres' clock: a tick of before that is caught up with comes at once."""
-    await schedules.put("s", "* * * * *", 1, now=datetime.now(UTC) - timedelta(hours=1))
+    await schedules.set("s", "* * * * *", 1, now=datetime.now(UTC) - timedelta(hours=1))
     async for fired in schedules.run(interval_s=0.01):
         assert fired.schedule == "s"
         break
@@ -221,23 +221,23 @@ async def test_a_body_that_this_release_cannot_read_is_fired_by_none_of_its_host
 async def test_invalid_input_is_refused_by_its_name_and_changes_nothing(store, schedules):
     """At each entry point."""
     await hourly(schedules)
-    put = schedules.put
+    set_ = schedules.set
     naive = datetime(2026, 12, 1)
     calls = [
-        (lambda: put("", "@daily"), BadIdentifier, "id is empty"),
-        (lambda: put("s", "nonsense"), BadInput, "nonsense"),
-        (lambda: put("s", "@daily", time_zone="Mars"), BadInput, "Mars"),
-        (lambda: put("s", "@daily", catch_up="never"), BadInput, "catch_up 'never'"),
-        (lambda: put("s", "@daily", catch_up_max=0), BadInput, "catch_up_max 0"),
-        (lambda: put("s", "@daily", catch_up_max=101), BadInput, "catch_up_max 101"),
-        (lambda: put("s", "@daily", overlap="maybe"), BadInput, "overlap 'maybe'"),
-        (lambda: put("s", "@daily", late_s=-1), BadInput, "late_s -1"),
-        (lambda: put("s", "@daily", jitter_s=True), BadInput, "jitter_s True"),
-        (lambda: put("s", "@daily", priority=2**31), BadPayload, "priority"),
-        (lambda: put("s", "@daily", paused="yes"), BadInput, "paused 'yes'"),
-        (lambda: put("s", "@daily", float("nan")), BadPayload, "nan"),
-        (lambda: put("s", "@daily", session=7), BadPayload, "session"),
-        (lambda: put("s", "@daily", now=naive), BadInput, "2026"),
+        (lambda: set_("", "@daily"), BadIdentifier, "id is empty"),
+        (lambda: set_("s", "nonsense"), BadInput, "nonsense"),
+        (lambda: set_("s", "@daily", time_zone="Mars"), BadInput, "Mars"),
+        (lambda: set_("s", "@daily", catch_up="never"), BadInput, "catch_up 'never'"),
+        (lambda: set_("s", "@daily", catch_up_max=0), BadInput, "catch_up_max 0"),
+        (lambda: set_("s", "@daily", catch_up_max=101), BadInput, "catch_up_max 101"),
+        (lambda: set_("s", "@daily", overlap="maybe"), BadInput, "overlap 'maybe'"),
+        (lambda: set_("s", "@daily", late_s=-1), BadInput, "late_s -1"),
+        (lambda: set_("s", "@daily", jitter_s=True), BadInput, "jitter_s True"),
+        (lambda: set_("s", "@daily", priority=2**31), BadPayload, "priority"),
+        (lambda: set_("s", "@daily", paused="yes"), BadInput, "paused 'yes'"),
+        (lambda: set_("s", "@daily", float("nan")), BadPayload, "nan"),
+        (lambda: set_("s", "@daily", session=7), BadPayload, "session"),
+        (lambda: set_("s", "@daily", now=naive), BadInput, "2026"),
         (lambda: schedules.delete("none"), NotFound, "none"),
         (lambda: schedules.pause("none"), NotFound, "none"),
         (lambda: schedules.resume("none"), NotFound, "none"),

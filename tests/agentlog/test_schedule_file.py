@@ -8,8 +8,8 @@ import json
 
 import pytest
 
-from agentlog.definition import Definition
 from agentlog.errors import BadInput, Refused
+from agentlog.schedule_definition import Definition
 from agentlog.schedule_file import ScheduleFile
 from agentlog.schedule_text import Standing, decide_import, parse, render
 from tests.support.failing_io import FailingIo
@@ -98,7 +98,7 @@ async def test_the_file_is_written_on_each_change(store, path):
     """Put, pause, delete, replace: it says what stands. A tick changes nothing of it."""
     file = await store.schedule.keep_file(path)
     assert parse(path.read_text()).schedules == {}
-    await store.schedule.put("a", "* * * * *", {"x": 1})
+    await store.schedule.set("a", "* * * * *", {"x": 1})
     await store.schedule.pause("a")
     assert parse(path.read_text()).schedules == {
         "a": Definition(cron="* * * * *", body={"x": 1}, paused=True)
@@ -117,7 +117,7 @@ async def test_the_file_is_written_on_each_change(store, path):
 async def test_a_hand_edit_is_taken_over_whole(store, path):
     """Changed, added and removed in one command; the file then knows the position of it."""
     for id in ("changed", "removed", "same"):
-        await store.schedule.put(id, "@daily", id)
+        await store.schedule.set(id, "@daily", id)
     file = await store.schedule.keep_file(path)
     known = parse(path.read_text())
     edited = {
@@ -138,7 +138,7 @@ async def test_a_hand_edit_is_taken_over_whole(store, path):
 
 async def test_a_bad_edit_changes_nothing_and_stays_where_it_is(store, path, caplog):
     """Neither the schedules nor the file: who wrote it can mend it."""
-    await store.schedule.put("a", "@daily", 1)
+    await store.schedule.set("a", "@daily", 1)
     file = await store.schedule.keep_file(path)
     good = path.read_text()
     path.write_text(good.replace("@daily", "@dayly"))
@@ -149,7 +149,7 @@ async def test_a_bad_edit_changes_nothing_and_stays_where_it_is(store, path, cap
     assert file.error is not None
     assert (await position(store), path.read_text()) == (before, bad)
     # A change meanwhile is made; that the file does not follow is logged.
-    await store.schedule.put("b", "@daily", 1)
+    await store.schedule.set("b", "@daily", 1)
     assert path.read_text() == bad
     assert "was not written" in caplog.text
     path.write_bytes(b"\xff")
@@ -165,7 +165,7 @@ async def test_an_edit_of_what_changed_meanwhile_is_refused_s2_let_the_last_writ
     open_store, store, path
 ):
     """S2 had three writers, and a job that was just disabled came back. Here the editor hears of it."""
-    await store.schedule.put("a", "@daily", 1)
+    await store.schedule.set("a", "@daily", 1)
     file = await store.schedule.keep_file(path)
     opened_in_an_editor = path.read_text()
     async with open_store("other") as other:
@@ -181,7 +181,7 @@ async def test_what_another_host_changed_is_written_here(open_store, store, path
     """When the file is looked at next; its edits are taken over there as well."""
     file = await store.schedule.keep_file(path)
     async with open_store("other") as other:
-        await other.schedule.put("theirs", "@daily", 1)
+        await other.schedule.set("theirs", "@daily", 1)
         assert (await file.sync()).written
         path.write_text(path.read_text().replace("@daily", "@weekly"))
         await file.sync()

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import invariant, rule
 
-from agentlog.definition import Definition
 from agentlog.errors import NotFound
+from agentlog.schedule_definition import Definition
 from tests.support.machine import StoreMachine, run_machine
 
 IDS = st.sampled_from(["a", "a:b", "b"])
@@ -61,7 +61,7 @@ class Schedules(StoreMachine):
     @rule(id=IDS, every=EVERY, paused=st.sampled_from([None, True, False]))
     def put(self, id: str, every: tuple[int, str], paused: bool | None) -> None:
         self.run(
-            self.store.schedule.put(
+            self.store.schedule.set(
                 id, every[1], id, late_s=0, catch_up="all", catch_up_max=100, paused=paused, **self.timed
             )
         )

@@ -153,7 +153,7 @@ class Lives(StoreMachine):
 
     @rule(alias=KEYS, session=KEYS)
     def put_an_alias(self, alias: str, session: str) -> None:
-        receipt = self.run(self.store.sessions.aliases.put(alias, session, tenant=self.tenant))
+        receipt = self.run(self.store.sessions.aliases.set(alias, session, tenant=self.tenant))
         assert (receipt is None) == (self.aliases.get(alias) == session)
         self.aliases[alias] = session
 
@@ -173,7 +173,7 @@ class Lives(StoreMachine):
             assert session.version == self.versions[key]
         shown = self.run(self.store.sessions.list(tenant=self.tenant))
         assert {session.key for session in shown} == {key for key in self.states if self.living(key)}
-        assert self.run(self.store.sessions.aliases.load_all(tenant=self.tenant)) == self.aliases
+        assert self.run(self.store.sessions.aliases.list(tenant=self.tenant)) == self.aliases
 
 
 def test_any_operations_on_sessions_leave_what_a_plain_model_has(postgres_server: EmbeddedPostgres) -> None:

@@ -7,11 +7,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from agentlog.duty import Limits
+from agentlog.claim_rounds import Rounds
 from agentlog.errors import AlreadyExists, BadInput, ClaimLost, NotFound
-from agentlog.lanes import RELEASES_MAX, room_of
-from agentlog.rounds import Rounds
-from agentlog.tasklist import check_status
+from agentlog.task_changes import Limits
+from agentlog.task_lanes import RELEASES_MAX, room_of
 from projections.task import COMPLETED, DEAD, EXPIRED, PENDING, RUNNING
 
 
@@ -229,7 +228,7 @@ async def test_pages_of_tasks_show_each_once_in_order(store):
     assert [task.id for task in await store.tasks.list(status=PENDING)] == [ids[0], *ids[2:]]
     assert first[0].messages == ()
     with pytest.raises(BadInput, match="pending, running"):
-        check_status("lost")
+        await store.tasks.list(status="lost")
     for wrong in (
         store.tasks.list(after="nobody"),
         store.tasks.held("nobody", 1),

@@ -20,11 +20,14 @@ async def test_handlers_run_side_by_side_and_what_comes_of_them_is_kept(store):
     """A return value completes, an exception fails and is a retry."""
     ids = [await store.tasks.enqueue([n], backoff_s=0.0) for n in range(12)]
     running, most = 0, 0
+    side_by_side = asyncio.Event()
 
     async def handle(task):
         nonlocal running, most
         running, most = running + 1, max(most, running + 1)
-        await asyncio.sleep(0)
+        if running > 1:
+            side_by_side.set()
+        await side_by_side.wait()
         running -= 1
         if task.messages == (3,) and not task.retries:
             raise ValueError("not yet")

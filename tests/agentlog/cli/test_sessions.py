@@ -22,7 +22,7 @@ def test_sessions_are_listed_by_type_and_time_ended_deleted_and_cleaned_up(cli, 
 
 def test_aliases_are_put_resolved_listed_and_removed(cli):
     """What a migration script needs."""
-    assert cli("sessions", "alias", "put", "old", "new").status == 0
+    assert cli("sessions", "alias", "set", "old", "new").status == 0
     assert cli("sessions", "alias", "resolve", "old").out.strip() == "new"
     assert cli("sessions", "alias", "ls", "--json").document == {"alias": "old", "session": "new"}
     assert cli("sessions", "alias", "remove", "old").status == 0

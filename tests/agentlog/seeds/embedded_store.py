@@ -232,10 +232,10 @@ class OnAgentlog:
         return [(grant.agent, grant.app, grant.decision) for grant in found]
 
     async def put_session_aliases(self, aliases: dict[str, str]) -> None:
-        await self.store.sessions.aliases.put_many(aliases)
+        await self.store.sessions.aliases.set_many(aliases)
 
     async def resolve_session_alias(self, alias: str) -> str | None:
         return await self.store.sessions.aliases.resolve(alias)
 
     async def load_all_aliases(self) -> dict[str, str]:
-        return await self.store.sessions.aliases.load_all()
+        return await self.store.sessions.aliases.list(limit=1000)

@@ -24,7 +24,8 @@ from typing import Any
 import msgspec
 
 import agentlog
-from agentlog.store import Opening, Store
+from agentlog.opening import Opening
+from agentlog.store import Store
 from eventlog.command import Command
 from eventlog.envelope import StreamId, new_event
 from eventlog.io import SystemIo

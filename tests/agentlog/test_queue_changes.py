@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from agentlog.errors import AlreadyExists, ClaimLost, NotFound, Refused
-from agentlog.item import Item, bodies, decide_cancel, decide_end, decide_enqueue, decide_requeue
+from agentlog.queue_changes import Item, bodies, decide_cancel, decide_end, decide_enqueue, decide_requeue
 from eventlog.events import (
     ItemCancelled,
     ItemCompleted,

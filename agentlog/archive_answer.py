@@ -8,7 +8,7 @@ from contextlib import suppress
 from importlib import import_module
 from typing import Any
 
-from agentlog.pages import Found
+from agentlog.archive_pages import Found
 from agentlog.report.table import NOTEBOOK_STYLE, html_table
 from eventlog.errors import AgentlogError, BadInput
 

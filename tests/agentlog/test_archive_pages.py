@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from agentlog.archive_pages import Found, excerpts, page, whole
 from agentlog.errors import BadInput
-from agentlog.pages import Found, excerpts, page, whole
 
 COLUMNS, TYPES = ("position", "text"), ("BIGINT", "VARCHAR")
 

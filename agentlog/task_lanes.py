@@ -9,9 +9,9 @@ from datetime import datetime
 
 import asyncpg
 
+from agentlog.claim_rounds import Place, Rounds
 from agentlog.claims import SWEEP_INTERVAL_S, Candidate
-from agentlog.lines import LEASE_OVER, SWEEP_MAX
-from agentlog.rounds import Place, Rounds
+from agentlog.queue_lines import LEASE_OVER, SWEEP_MAX
 from agentlog.scope import Scope
 from eventlog.command import Command
 from eventlog.envelope import StreamId

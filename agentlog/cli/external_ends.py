@@ -1,4 +1,4 @@
-"""`agentlog job …`, the end of it: delivering, calling back, cancelling, deleting, cleaning up."""
+"""`agentlog external …`, the end of it: delivering, calling back, cancelling, deleting, cleaning up."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, Parameter
 
-from agentlog.cli.jobs import job, said, show_claimed
-from agentlog.cli.options import NO_OPTIONS, Options
+from agentlog.cli.external_jobs import external, said, show_claimed
+from agentlog.cli.options import NO_OPTIONS, Limit, Options
 from agentlog.cli.progress import Progress
 from agentlog.cli.queues import read_body
 from agentlog.cli.running import FINE, with_store
@@ -18,16 +18,16 @@ if TYPE_CHECKING:
 
 
 def register(app: App) -> None:
-    """Add the commands of this file to those of `job`."""
-    for command in (deliver, delivered, callback, cancel, delete, cleanup):
-        job.command(command)
+    """Add the commands of this file to those of `external`."""
+    for command in (claim_deliveries, delivered, callback, cancel, delete, cleanup):
+        external.command(command)
 
 
-def deliver(
+def claim_deliveries(
     worker: str,
     /,
     *,
-    limit: Annotated[int, Parameter(name=["--limit", "-n"])] = 1,
+    limit: Limit = 1,
     lease: Annotated[float, Parameter(name="--lease-s")] = 60.0,
     options: Options = NO_OPTIONS,
 ) -> int:
@@ -44,7 +44,7 @@ def deliver(
     """
 
     async def work(store: Store, output: Output, progress: Progress) -> int:
-        jobs = await store.external.deliver(worker, limit=limit, lease_s=lease)
+        jobs = await store.external.claim_deliveries(worker, limit=limit, lease_s=lease)
         return show_claimed(output, jobs, "session", "status", "result", "reason", "deliveries_unknown")
 
     return with_store(options, work)
@@ -65,15 +65,16 @@ def delivered(
     id
         Of the job.
     token
-        As `job deliver` printed it.
+        As `external claim-deliveries` printed it.
     failed
         Why it did not arrive: it is tried again.
     """
 
     async def work(store: Store, output: Output, progress: Progress) -> int:
+        held = await store.external.held(id, token)
         if failed is None:
-            return said(output, id, await store.external.delivered(id, token))
-        return said(output, id, await store.external.delivery_failed(id, token, failed))
+            return said(output, id, await store.external.delivered(held))
+        return said(output, id, await store.external.delivery_failed(held, failed))
 
     return with_store(options, work)
 
@@ -91,7 +92,7 @@ def callback(
     Parameters
     ----------
     token
-        As `job enqueue --callback` printed it.
+        As `external enqueue --callback` printed it.
     result
         JSON; anything else is taken as text.
     failed

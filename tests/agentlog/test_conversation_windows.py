@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from agentlog.windows import Windows
+from agentlog.conversation_windows import Windows
 from eventlog.envelope import StreamId
 from projections.window import Window
 

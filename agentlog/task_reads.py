@@ -6,14 +6,15 @@ from typing import Any
 
 import msgspec
 
-from agentlog import duty
-from agentlog.duty import SAID, STATUSES, Task
-from agentlog.errors import ClaimLost, NotFound
-from agentlog.said import fields_of
+from agentlog import task_changes
+from agentlog.checks import check_limit, check_word
+from agentlog.claim_contents import fields_of
+from agentlog.claims import claim_at
+from agentlog.errors import NotFound
 from agentlog.scope import Scope
-from agentlog.session import check_limit
-from eventlog.errors import BadInput
-from eventlog.events import TASK
+from agentlog.task_changes import SAID, STATUSES, Task
+from eventlog.envelope import StreamId
+from eventlog.events import TASK, TaskClaimed
 
 Page = list[Task]  # a name for it, because TaskReads.list hides the type inside of the class
 
@@ -35,8 +36,8 @@ class TaskReads:
         results = [fields.get("result") for type, fields in said if type == "task_completed"]
         return _task(
             rows[0],
-            messages=duty.messages_of(said),
-            reply=duty.reply_of(said),
+            messages=task_changes.messages_of(said),
+            reply=task_changes.reply_of(said),
             result=results[-1] if results else None,
         )
 
@@ -49,15 +50,8 @@ class TaskReads:
         task = await self.get(id, tenant=tenant)
         if task is None:
             raise NotFound(f"there is no task {id!r}", hint="check id and tenant", key=id)
-        rows = await self._scope.fetch("claim_of", token, task.tenant, TASK, id)
-        if not rows or rows[0]["type"] != "task_claimed":
-            raise ClaimLost(
-                f"position {token} is no claim of task {id!r}",
-                hint="the token is the position that claiming returned",
-                key=id,
-                token=token,
-            )
-        return msgspec.structs.replace(task, token=token, claim=rows[0]["version"])
+        claim = await claim_at(self._scope, "task", StreamId(task.tenant, TASK, id), token, TaskClaimed)
+        return msgspec.structs.replace(task, token=token, claim=claim)
 
     async def list(
         self,
@@ -76,13 +70,10 @@ class TaskReads:
         owner = self._scope.owner(tenant)
         check_limit(limit)
         if status is not None:
-            check_status(status)
+            check_word(status, STATUSES, "status")
         place = None
         if after is not None:
-            rows = await self._scope.fetch("stream_place", owner, TASK, after)
-            if not rows:
-                raise NotFound(f"there is no task {after!r} to go on after", key=after)
-            place = rows[0]["id"]
+            place = await self._scope.place("task", owner, TASK, after)
         rows = await self._scope.fetch("tasks", owner, None, session, status, place, limit)
         return [_task(row) for row in rows]
 
@@ -90,12 +81,6 @@ class TaskReads:
         """Return how many tasks stand in each status, of one session or of all."""
         counts = await self._scope.fetch("task_counts", self._scope.owner(tenant), session)
         return dict.fromkeys(STATUSES, 0) | {row["status"]: row["count"] for row in counts}
-
-
-def check_status(status: str) -> None:
-    """Raises BadInput."""
-    if status not in STATUSES:
-        raise BadInput(f"status {status!r} must be one of {', '.join(STATUSES)}")
 
 
 def _task(row: Any, **more: Any) -> Task:

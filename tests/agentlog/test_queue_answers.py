@@ -4,8 +4,17 @@ from __future__ import annotations
 
 import pytest
 
-from agentlog.answers import ENQUEUE, INTERRUPT, MERGE, REJECT, ROLLBACK, InLine, check_answer, decide_answer
 from agentlog.errors import BadInput, Busy
+from agentlog.queue_answers import (
+    ENQUEUE,
+    INTERRUPT,
+    MERGE,
+    REJECT,
+    ROLLBACK,
+    InLine,
+    check_answer,
+    decide_answer,
+)
 from eventlog.events import ItemEnqueued, ItemInterrupted, ItemMerged, raw
 
 NEW = ItemEnqueued(raw("new"), "s", priority=1)

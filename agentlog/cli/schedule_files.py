@@ -1,4 +1,4 @@
-"""`agentlog cron …`, what goes on: firing for ever, and the file in which people edit schedules."""
+"""`agentlog schedule …`, what goes on: firing for ever, and the file in which people edit schedules."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, Parameter
 
-from agentlog.cli.crons import cron
 from agentlog.cli.options import NO_OPTIONS, Options
 from agentlog.cli.progress import Progress
 from agentlog.cli.running import FINE, with_store
+from agentlog.cli.schedules import schedule
 from agentlog.cli.show import Output
 
 if TYPE_CHECKING:
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
 
 def register(app: App) -> None:
-    """Add the commands of this file to those of `cron`."""
-    cron.command(take_over, name="import")
+    """Add the commands of this file to those of `schedule`."""
+    schedule.command(take_over, name="import")
     for command in (run, export, watch):
-        cron.command(command)
+        schedule.command(command)
 
 
 def run(
@@ -57,7 +57,7 @@ def export(path: Path, /, *, options: Options = NO_OPTIONS) -> int:
     if path.exists():
         from agentlog.errors import BadInput
 
-        raise BadInput(f"{path} is there already", hint="`agentlog cron import` takes it over")
+        raise BadInput(f"{path} is there already", hint="`agentlog schedule import` takes it over")
 
     async def work(store: Store, output: Output, progress: Progress) -> int:
         file = await store.schedule.keep_file(path)
@@ -79,7 +79,7 @@ def take_over(path: Path, /, *, options: Options = NO_OPTIONS) -> int:
     if not path.exists():
         from agentlog.errors import BadInput
 
-        raise BadInput(f"there is no file {path}", hint="`agentlog cron export` writes one")
+        raise BadInput(f"there is no file {path}", hint="`agentlog schedule export` writes one")
 
     async def work(store: Store, output: Output, progress: Progress) -> int:
         done = await store.schedule.sync_file(path)

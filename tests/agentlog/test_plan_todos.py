@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from agentlog.todos import dated
+from agentlog.plan_todos import dated
 from eventlog.events import Todo
 
 T0 = datetime(2026, 11, 22, 8, tzinfo=UTC)

@@ -8,8 +8,6 @@ from typing import Any
 import msgspec
 
 from agentlog.errors import AlreadyExists, ClaimLost, NotFound, Refused
-from eventlog.envelope import format_time
-from eventlog.errors import BadInput
 from eventlog.events import (
     ExternalEvent,
     JobCancelled,
@@ -25,7 +23,6 @@ from eventlog.events import (
 )
 from projections import external as projection
 
-SECONDS_MAX = 1e9
 BACKOFF_MAX_S = 3600.0
 DELIVERY_BACKOFF_S = 10.0
 
@@ -42,8 +39,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
         delivery: none, waiting, delivering, delivered or given_up.
         act_at: somebody has to poll, deliver or time it out from then on; None: nobody, or at once
             where delivery is waiting.
-        worker, claim_until, token: who has claimed a poll or a delivery, until when, and the position
-            of that claim in the log, the fencing token.
+        worker, claim_until: who has claimed a poll or a delivery, and until when.
+        token: position of that claim in the log, a fencing token. claim: its stream version.
         polls, deliveries: how many were begun. poll_failures: polls in a row that did not reach the
             provider. deliveries_unknown: deliveries of which nobody said how they ended.
         request, progress, result: JSON; None where there is none, and in lists.
@@ -62,6 +59,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     worker: str | None
     claim_until: datetime | None
     token: int | None
+    claim: int | None
     polls: int
     poll_failures: int
     deliveries: int
@@ -73,22 +71,6 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     request: Any = None
     progress: Any = None
     result: Any = None
-
-
-def check_seconds(value: float, what: str) -> float:
-    """Return a number of seconds from 0 to 10^9. Raises BadInput, which names `what`."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= SECONDS_MAX:
-        raise BadInput(f"{what} {value!r} must be a number of seconds from 0 to {SECONDS_MAX:,.0f}")
-    return float(value)
-
-
-def check_time(value: datetime | None, what: str) -> datetime | None:
-    """Return `value` if it is None or a time with a time zone. Raises BadInput."""
-    if value is not None:
-        if not isinstance(value, datetime):
-            raise BadInput(f"{what} {value!r} must be a datetime, not {type(value).__name__}")
-        format_time(value)
-    return value
 
 
 def after(moment: datetime, seconds: float) -> datetime:
@@ -146,17 +128,11 @@ def decide_delete(id: str, reason: str | None, job: projection.ExternalJob | Non
     return [] if job is None or job.status == projection.DELETED else [JobDeleted(reason)]
 
 
-def decide_poll_end(
-    id: str, token: int, claim: int | None, event: PollEnd, job: projection.ExternalJob | None
-) -> list[ExternalEvent]:
-    """Who has the newest claim may say what the provider said; twice is once.
-
-    Args:
-        claim: stream version of the claim at position `token`; None when it is none of this job's.
-    """
-    known = present(id, job)
-    if claim is None or known.poll_claim != claim:
-        raise _lost(id, token, known)
+def decide_poll_end(held: Job, event: PollEnd, job: projection.ExternalJob | None) -> list[ExternalEvent]:
+    """Who has the newest claim may say what the provider said; twice is once."""
+    known = present(held.id, job)
+    if held.claim is None or known.poll_claim != held.claim:
+        raise _lost(held, known)
     if known.status == projection.POLLING:
         return [event]
     said = {
@@ -165,19 +141,19 @@ def decide_poll_end(
     }[type(event)]  # fmt: skip
     if known.status == said:
         return []
-    raise _lost(id, token, known)
+    raise _lost(held, known)
 
 
 def decide_delivery_end(
-    id: str, token: int, claim: int | None, event: DeliveryEnd, job: projection.ExternalJob | None
+    held: Job, event: DeliveryEnd, job: projection.ExternalJob | None
 ) -> list[ExternalEvent]:
     """Who has the newest claim may say whether it was delivered; twice is once.
 
     A failure of the last delivery that is allowed is not tried again.
     """
-    known = present(id, job)
-    if claim is None or known.delivery_claim != claim:
-        raise _lost(id, token, known)
+    known = present(held.id, job)
+    if held.claim is None or known.delivery_claim != held.claim:
+        raise _lost(held, known)
     failed = isinstance(event, JobDeliveryFailed)
     if known.delivery == projection.DELIVERING:
         if isinstance(event, JobDeliveryFailed) and known.deliveries >= known.deliveries_max:
@@ -185,7 +161,7 @@ def decide_delivery_end(
         return [event]
     if known.delivery in ((projection.WAITING, projection.GIVEN_UP) if failed else (projection.DELIVERED,)):
         return []
-    raise _lost(id, token, known)
+    raise _lost(held, known)
 
 
 def decide_callback(
@@ -202,12 +178,12 @@ def decide_callback(
     raise Refused(f"external job {id!r} is {known.status}", hint="what its provider did came too late")
 
 
-def _lost(id: str, token: int, known: projection.ExternalJob) -> ClaimLost:
+def _lost(held: Job, known: projection.ExternalJob) -> ClaimLost:
     state = known.delivery if known.delivery == projection.DELIVERING else known.status
     holder = f", claimed by worker {known.worker!r}" if known.worker is not None else ""
     return ClaimLost(
-        f"external job {id!r} is {state}{holder}; the claim at position {token} does not hold it",
-        hint="stop working on it: it ended, or was given to another when the claim was over",
-        key=id,
-        token=token,
+        f"external job {held.id!r} is {state}{holder}; the claim at position {held.token} is over",
+        hint="stop working on it; it ended, or was given to another when the claim was over",
+        key=held.id,
+        token=held.token,
     )

@@ -9,10 +9,10 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
+from agentlog.checks import check_seconds, check_word
 from agentlog.cron import check_cron, check_zone, due_at, next_tick
 from agentlog.errors import NotFound
-from agentlog.job import check_seconds
-from agentlog.ticks import ALLOW, CATCH_UPS, ONCE, OVERLAPS, TICKS_MAX
+from agentlog.schedule_ticks import ALLOW, CATCH_UPS, ONCE, OVERLAPS, TICKS_MAX
 from eventlog.errors import BadInput
 from eventlog.events import ScheduleDeleted, ScheduleEvent, SchedulePaused, ScheduleResumed, ScheduleSet, raw
 from eventlog.payload import decode_payload, encode_payload
@@ -54,8 +54,7 @@ class Definition(msgspec.Struct, frozen=True, kw_only=True):
             (self.catch_up, CATCH_UPS, "catch_up"),
             (self.overlap, OVERLAPS, "overlap"),
         ):
-            if value not in words:
-                raise BadInput(f"{what} {value!r} must be one of {', '.join(words)}")
+            check_word(value, words, what)
         count = self.catch_up_max
         if isinstance(count, bool) or not isinstance(count, int) or not 1 <= count <= TICKS_MAX:
             raise BadInput(f"catch_up_max {count!r} must be a number from 1 to {TICKS_MAX}")
@@ -74,7 +73,7 @@ def _said_again(body: Any) -> Raw:
     return raw(body) if encoding is None else raw(decode_payload(data, encoding))
 
 
-def decide_put(
+def decide_set(
     tenant: str,
     id: str,
     event: ScheduleSet,

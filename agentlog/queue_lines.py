@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 import asyncpg
 
+from agentlog.claim_rounds import Place, Rounds
 from agentlog.claims import Candidate
-from agentlog.rounds import Place, Rounds
 from agentlog.scope import Scope
 from eventlog.command import Command
 from eventlog.envelope import StreamId

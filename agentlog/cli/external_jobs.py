@@ -1,4 +1,4 @@
-"""`agentlog job …`: jobs that a provider works on."""
+"""`agentlog external …`: jobs that a provider works on."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, Parameter
 
-from agentlog.cli.options import NO_OPTIONS, Options
+from agentlog.cli.options import NO_OPTIONS, Limit, Options
 from agentlog.cli.progress import Progress
 from agentlog.cli.queues import read_body
 from agentlog.cli.running import FINE, WRONG, with_store
 from agentlog.cli.show import Output
 
 if TYPE_CHECKING:
-    from agentlog.job import Job
+    from agentlog.external_changes import Job
     from agentlog.store import Store
 
 COLUMNS = (
@@ -24,12 +24,14 @@ COLUMNS = (
 COLUMNS_FOR_PEOPLE = ("id", "provider", "status", "delivery", "act_at", "polls", "deliveries")
 CLAIMED = ("id", "token", "provider", "external_id", "polls", "deliveries", "claim_until")
 
-job = App(name="job", help="Jobs at providers: list, enqueue, poll, complete, deliver, cancel, delete.")
+external = App(
+    name="external", help="Jobs at providers: list, enqueue, claim, complete, fail, cancel, delete, clean up."
+)
 
 
 def register(app: App) -> None:
     """Add the commands of this file."""
-    app.command(job)
+    app.command(external)
 
 
 def show(output: Output, jobs: list[Job]) -> int:
@@ -52,12 +54,12 @@ def said(output: Output, id: str, receipt: Any) -> int:
     return FINE
 
 
-@job.command
+@external.command
 def ls(
     *,
     session: str | None = None,
     status: str | None = None,
-    limit: Annotated[int, Parameter(name=["--limit", "-n"])] = 50,
+    limit: Limit = 50,
     after: str | None = None,
     options: Options = NO_OPTIONS,
 ) -> int:
@@ -83,7 +85,7 @@ def ls(
     return with_store(options, work)
 
 
-@job.command
+@external.command
 def status(*, options: Options = NO_OPTIONS) -> int:
     """Count jobs by status, and ends by what became of their delivery."""
 
@@ -94,7 +96,7 @@ def status(*, options: Options = NO_OPTIONS) -> int:
     return with_store(options, work)
 
 
-@job.command(name="show")
+@external.command(name="show")
 def show_job(id: str, /, *, options: Options = NO_OPTIONS) -> int:
     """Print a job with its request, progress and result; exit status 1 when there is none.
 
@@ -115,10 +117,10 @@ def show_job(id: str, /, *, options: Options = NO_OPTIONS) -> int:
     return with_store(options, work)
 
 
-@job.command
+@external.command
 def due(
     *,
-    limit: Annotated[int, Parameter(name=["--limit", "-n"])] = 50,
+    limit: Limit = 50,
     options: Options = NO_OPTIONS,
 ) -> int:
     """List what is to be polled, delivered or timed out now. Claims nothing.
@@ -135,7 +137,7 @@ def due(
     return with_store(options, work)
 
 
-@job.command
+@external.command
 def enqueue(
     provider: str,
     request: str,
@@ -185,12 +187,12 @@ def enqueue(
     return with_store(options, work, create=True)
 
 
-@job.command
-def poll(
+@external.command
+def claim_polls(
     worker: str,
     /,
     *,
-    limit: Annotated[int, Parameter(name=["--limit", "-n"])] = 1,
+    limit: Limit = 1,
     lease: Annotated[float, Parameter(name="--lease-s")] = 60.0,
     options: Options = NO_OPTIONS,
 ) -> int:
@@ -207,13 +209,13 @@ def poll(
     """
 
     async def work(store: Store, output: Output, progress: Progress) -> int:
-        jobs = await store.external.poll(worker, limit=limit, lease_s=lease)
+        jobs = await store.external.claim_polls(worker, limit=limit, lease_s=lease)
         return show_claimed(output, jobs, "request", "progress")
 
     return with_store(options, work)
 
 
-@job.command
+@external.command
 def polled(
     id: str,
     token: int,
@@ -230,7 +232,7 @@ def polled(
     id
         Of the job.
     token
-        As `job poll` printed it.
+        As `external claim-polls` printed it.
     progress
         What the provider said: JSON; anything else is taken as text.
     poll_in
@@ -239,12 +241,13 @@ def polled(
 
     async def work(store: Store, output: Output, bars: Progress) -> int:
         known = None if progress is None else read_body(progress)
-        return said(output, id, await store.external.polled(id, token, progress=known, poll_in_s=poll_in))
+        held = await store.external.held(id, token)
+        return said(output, id, await store.external.polled(held, known, poll_in_s=poll_in))
 
     return with_store(options, work)
 
 
-@job.command
+@external.command
 def complete(id: str, token: int, /, *, result: str | None = None, options: Options = NO_OPTIONS) -> int:
     """Say that the provider did it.
 
@@ -253,19 +256,20 @@ def complete(id: str, token: int, /, *, result: str | None = None, options: Opti
     id
         Of the job.
     token
-        As `job poll` printed it.
+        As `external claim-polls` printed it.
     result
         JSON; anything else is taken as text.
     """
 
     async def work(store: Store, output: Output, progress: Progress) -> int:
         value = None if result is None else read_body(result)
-        return said(output, id, await store.external.complete(id, token, result=value))
+        held = await store.external.held(id, token)
+        return said(output, id, await store.external.complete(held, value))
 
     return with_store(options, work)
 
 
-@job.command
+@external.command
 def fail(id: str, token: int, /, *, reason: str | None = None, options: Options = NO_OPTIONS) -> int:
     """Say that the provider will not do it.
 
@@ -274,12 +278,13 @@ def fail(id: str, token: int, /, *, reason: str | None = None, options: Options 
     id
         Of the job.
     token
-        As `job poll` printed it.
+        As `external claim-polls` printed it.
     reason
         Why.
     """
 
     async def work(store: Store, output: Output, progress: Progress) -> int:
-        return said(output, id, await store.external.fail(id, token, reason))
+        held = await store.external.held(id, token)
+        return said(output, id, await store.external.fail(held, reason))
 
     return with_store(options, work)

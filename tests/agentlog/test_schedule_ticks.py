@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from agentlog.ticks import TICKS_MAX, decide_ticks
+from agentlog.schedule_ticks import TICKS_MAX, decide_ticks
 from eventlog.events import ScheduleFired
 from projections.schedule import Schedule
 

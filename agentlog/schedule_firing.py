@@ -15,14 +15,12 @@ import asyncpg
 import msgspec
 from msgspec import Raw
 
+from agentlog.checks import check_interval, check_limit, check_time
 from agentlog.errors import Conflict
-from agentlog.job import check_time
+from agentlog.schedule_ticks import decide_ticks
 from agentlog.scope import ATTEMPTS_MAX, Scope, query_text
-from agentlog.session import check_limit
-from agentlog.ticks import decide_ticks
 from eventlog.command import Command
 from eventlog.envelope import Event, NewEvent, StreamId
-from eventlog.errors import BadInput
 from eventlog.events import (
     QUEUE_ITEM,
     SCHEDULE,
@@ -180,13 +178,6 @@ class Firing:
         events = (stored.to_event() for stored in found)
         bodies = ((event.stream.key, body_of(event)) for event in events)
         return {key: body for key, body in bodies if body is not None}
-
-
-def check_interval(interval_s: float) -> None:
-    """Raise BadInput unless it is above 0 and at most an hour."""
-    number = isinstance(interval_s, int | float) and not isinstance(interval_s, bool)
-    if not number or not 0 < interval_s <= 3600:
-        raise BadInput(f"interval_s {interval_s!r} must be above 0 and at most 3,600 seconds")
 
 
 def body_of(event: Event) -> Raw | None:

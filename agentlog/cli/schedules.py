@@ -1,4 +1,4 @@
-"""`agentlog cron …`: schedules, which put items into a queue at their ticks."""
+"""`agentlog schedule …`: schedules, which put items into a queue at their ticks."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, Parameter
 
-from agentlog.cli.options import NO_OPTIONS, Options
+from agentlog.cli.options import NO_OPTIONS, Limit, Options
 from agentlog.cli.progress import Progress
 from agentlog.cli.queues import read_body
 from agentlog.cli.running import FINE, WRONG, with_store
@@ -23,19 +23,19 @@ COLUMNS = (
 COLUMNS_FOR_PEOPLE = ("id", "cron", "time_zone", "paused", "next_tick", "last_tick", "fired")
 POLICIES = ("priority", "catch_up", "catch_up_max", "late_s", "overlap", "jitter_s", "last_item", "body")
 
-cron = App(name="cron", help="Schedules: list, put, pause, resume, fire, delete, and their file.")
+schedule = App(name="schedule", help="Schedules: list, set, pause, resume, fire, delete, and their file.")
 
 
 def register(app: App) -> None:
     """Add the commands of this file."""
-    app.command(cron)
+    app.command(schedule)
 
 
-@cron.command
+@schedule.command
 def ls(
     *,
-    limit: Annotated[int, Parameter(name=["--limit", "-n"])] = 50,
-    after: str = "",
+    limit: Limit = 50,
+    after: str | None = None,
     options: Options = NO_OPTIONS,
 ) -> int:
     """List schedules, in order of their ids.
@@ -57,7 +57,7 @@ def ls(
     return with_store(options, work)
 
 
-@cron.command
+@schedule.command
 def status(*, options: Options = NO_OPTIONS) -> int:
     """Count schedules, those that are paused and those that are due, and what they did."""
 
@@ -68,7 +68,7 @@ def status(*, options: Options = NO_OPTIONS) -> int:
     return with_store(options, work)
 
 
-@cron.command
+@schedule.command
 def show(id: str, /, *, ticks: int = 3, options: Options = NO_OPTIONS) -> int:
     """Print a schedule and its next ticks; exit status 1 when there is none.
 
@@ -92,8 +92,8 @@ def show(id: str, /, *, ticks: int = 3, options: Options = NO_OPTIONS) -> int:
     return with_store(options, work)
 
 
-@cron.command
-def put(
+@schedule.command(name="set")
+def set_schedule(
     id: str,
     cron: str,
     body: str,
@@ -141,7 +141,7 @@ def put(
     """
 
     async def work(store: Store, output: Output, progress: Progress) -> int:
-        await store.schedule.put(
+        await store.schedule.set(
             id, cron, read_body(body), session=session, time_zone=time_zone, priority=priority,
             catch_up=catch_up, catch_up_max=catch_up_max, late_s=late, overlap=overlap, jitter_s=jitter,
             description=description,
@@ -153,7 +153,7 @@ def put(
     return with_store(options, work, create=True)
 
 
-@cron.command
+@schedule.command
 def pause(id: str, /, *, reason: str | None = None, options: Options = NO_OPTIONS) -> int:
     """Let a schedule have no ticks.
 
@@ -171,7 +171,7 @@ def pause(id: str, /, *, reason: str | None = None, options: Options = NO_OPTION
     return with_store(options, work)
 
 
-@cron.command
+@schedule.command
 def resume(id: str, /, *, options: Options = NO_OPTIONS) -> int:
     """Let a schedule have ticks again, those from now on.
 
@@ -187,7 +187,7 @@ def resume(id: str, /, *, options: Options = NO_OPTIONS) -> int:
     return with_store(options, work)
 
 
-@cron.command
+@schedule.command
 def delete(id: str, /, *, reason: str | None = None, options: Options = NO_OPTIONS) -> int:
     """Take a schedule away. The log keeps what it was.
 
@@ -205,7 +205,7 @@ def delete(id: str, /, *, reason: str | None = None, options: Options = NO_OPTIO
     return with_store(options, work)
 
 
-@cron.command
+@schedule.command
 def fire(id: str | None = None, /, *, options: Options = NO_OPTIONS) -> int:
     """Fire what is due, or have one schedule's work done now, out of turn.
 
