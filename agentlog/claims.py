@@ -3,7 +3,8 @@
 Candidates are read without locks, decided here, and appended with the versions they were read at as
 expected versions: what somebody else took meanwhile conflicts, and only that. One claimer serves all
 workers of a process: claims that arrive while one is under way are decided together. Knows no noun:
-the queue and the tasks say what their candidates are, and a poll of anything can be claimed likewise.
+the queue and the tasks say what their candidates are. (External jobs are claimed without it, and why:
+agentlog/external_work.py.)
 """
 
 from __future__ import annotations

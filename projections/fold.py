@@ -16,6 +16,7 @@ from eventlog.errors import BadPayload
 from eventlog.events import SCHEMAS, UnknownEvent, decode_event, decoder, event_type
 from eventlog.projection import Foldable
 from projections.columns import readable_data
+from projections.row_statements import columns_of, load_text, upsert_text
 from projections.tables import table_text
 
 S = TypeVar("S", bound=msgspec.Struct)
@@ -27,7 +28,7 @@ class Fold(Generic[S]):
     """One inline projection (eventlog/projection.py has the protocol and what each attribute is).
 
     Args:
-        name: the table, and the file names of its SQL.
+        name: the table, and the file that makes it.
         version: of the fold: raise it when the same history gives other states, and tables are rebuilt.
         kind: the stream kind.
         state: the Struct that is state and row.
@@ -67,8 +68,9 @@ class Fold(Generic[S]):
         self.types = self.begins | frozenset(map(event_type, folds))
         self.row_key = row_key
         self.table_sql = table_text(name)
-        self.upsert_sql = table_text(f"{name}.upsert")
-        self.load_sql = table_text(f"{name}.load")
+        columns = columns_of(self.table_sql)
+        self.upsert_sql = upsert_text(name, columns, row_key)
+        self.load_sql = load_text(name, columns, row_key)
         self._evolve = evolve
         self._steps: dict[str, Step[S]] = {}
 

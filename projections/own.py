@@ -24,6 +24,7 @@ from eventlog.errors import BadInput, BadPayload
 from eventlog.payload import decode_payload
 from eventlog.postgres.sql import check_schema
 from eventlog.projection import STANDARD_COLUMNS, Foldable
+from projections.row_statements import load_text, upsert_text
 
 _COLUMNS: dict[Any, str] = {
     bool: "boolean",
@@ -59,8 +60,8 @@ class OwnProjection:
         hints = get_type_hints(state)
         self.columns = {field: _column(name, field, hints[field]) for field in state.__struct_fields__}
         self.table_sql = _table_sql(name, self.columns)
-        self.upsert_sql = _upsert_sql(name, self.columns)
-        self.load_sql = _load_sql(name, self.columns)
+        self.upsert_sql = upsert_text(name, self.columns)
+        self.load_sql = load_text(name, self.columns)
 
     def __repr__(self) -> str:
         return f"<own projection {self.name}:{self.version} of {self.kind} streams>"
@@ -127,29 +128,6 @@ def _table_sql(name: str, columns: dict[str, str]) -> str:
         " first_position bigint NOT NULL, first_time timestamptz NOT NULL, last_position bigint NOT NULL,"
         ' last_time timestamptz NOT NULL, tenant text COLLATE "C" NOT NULL, key text COLLATE "C" NOT NULL'
         f"{fields}, PRIMARY KEY (stream_id))"
-    )
-
-
-def _upsert_sql(name: str, columns: dict[str, str]) -> str:
-    chosen = ", ".join(columns)
-    typed = ", ".join(f"{column} {kind}" for column, kind in columns.items())
-    changes = ", ".join(
-        f"{one} = excluded.{one}" for one in ("version", "last_position", "last_time", *columns)
-    )
-    return (
-        f"INSERT INTO {{schema}}.{name} AS t ({', '.join(STANDARD_COLUMNS)}, {chosen})"
-        " SELECT stream_ids[r.s], r.version, positions[r.f], accepted_at, positions[r.l], accepted_at,"
-        f" s_tenant[r.s], s_key[r.s], {', '.join(f'r.{column}' for column in columns)}"
-        f" FROM json_to_recordset(rows) AS r (s integer, f integer, l integer, version bigint, {typed})"
-        f" WHERE positions[r.l] IS NOT NULL ON CONFLICT (stream_id) DO UPDATE SET {changes};"
-    )
-
-
-def _load_sql(name: str, columns: dict[str, str]) -> str:
-    return (
-        f"SELECT t.stream_id, to_json(s)::text AS state FROM {{schema}}.{name} AS t"
-        f" CROSS JOIN LATERAL (SELECT {', '.join(f't.{column}' for column in columns)}) AS s"
-        " WHERE t.stream_id = ANY ($1::bigint[])"
     )
 
 

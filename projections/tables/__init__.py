@@ -1,7 +1,6 @@
-"""The SQL of the projections, by file name. Holds no statement of its own.
+"""The tables of the projections, by file name: `<name>.sql` makes one. `views.sql` is for people.
 
-Per table: `<name>.sql` makes it, `<name>.upsert.sql` writes rows inside of the append function,
-`<name>.load.sql` reads states back. `views.sql` is for people.
+How their rows are written and read back follows from their columns: projections/row_statements.py.
 """
 
 from __future__ import annotations

@@ -30,6 +30,7 @@ from eventlog.events import (
 )
 from eventlog.projection import STANDARD_COLUMNS, InlineProjection
 from projections.catalog import INLINE
+from projections.row_statements import columns_of
 from projections.tables import table_text
 from tests.projections.tables import Tables
 from tests.support.histories import encoded, other_histories, session_histories
@@ -225,16 +226,15 @@ async def test_the_longest_keys_fit_the_indexes(tables: Tables) -> None:
 
 
 @each_projection
-def test_each_statement_is_one_statement_without_a_parameter_it_does_not_document(
+def test_each_statement_is_one_statement_with_its_own_parameters_and_every_column(
     projection: InlineProjection,
 ) -> None:
     """The upsert becomes part of a function body; the load takes stream ids alone."""
-    for text, parameters in ((projection.upsert_sql, set()), (projection.load_sql, {"$1"})):
-        header, statement = re.fullmatch(r"((?:--[^\n]*\n)+)(.*)", text, re.S).groups()
+    for statement, parameters in ((projection.upsert_sql, set()), (projection.load_sql, {"$1"})):
         assert statement.count(";") == 1
         assert statement.rstrip().endswith(";")
-        assert set(re.findall(r"\$\d", statement)) == parameters == set(re.findall(r"\$\d", header))
-        assert "--" not in statement
+        assert set(re.findall(r"\$\d", statement)) == parameters
+    assert tuple(columns_of(projection.table_sql)) == projection.state.__struct_fields__
 
 
 def test_views_can_be_made_again() -> None:

@@ -1,6 +1,8 @@
 -- One row per item of a session's queue, in the state that its events add up to (projections/queue.py).
 -- Each time an item is enqueued it begins anew; until it is finished, the latest claim that was not released
--- has it. A completion beats every other end.
+-- has it. A completion beats every other end. Said once more in SQL, so that the archive stores events
+-- alone and nothing that a new version of the fold would make stale; tests/projections/archive/test_work.py
+-- compares both on random histories.
 create view main.queue_items as
 with happened as (
     select
