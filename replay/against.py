@@ -22,7 +22,6 @@ from replay.report import Finding, Progress, no_progress, positions
 from replay.site import Site
 
 POSTGRES, SEGMENTS = "postgres", "segments"
-STEP_POSITIONS = 20_000
 _NAMES = {POSTGRES: "Postgres", SEGMENTS: "the segments"}
 
 

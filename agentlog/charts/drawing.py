@@ -10,7 +10,6 @@ from agentlog.charts.theme import style_sheet
 
 NARROW = 480  # pixels; below that labels stand above what they name
 FILE_WIDTH = 800
-TEXT = 12.0
 _PADDING = 16.0
 _HEADING = 44.0
 _LEGEND_ROW = 20.0

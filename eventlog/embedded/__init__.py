@@ -1,0 +1,1 @@
+"""Postgres without an administrator: initdb, start, share, stop. Does nothing when a URL is given."""
