@@ -9,7 +9,7 @@ from cyclopts import App, Parameter
 from agentlog.cli.options import NO_OPTIONS, Limit, Options
 from agentlog.cli.progress import Progress
 from agentlog.cli.queues import read_body
-from agentlog.cli.running import FINE, WRONG, with_store
+from agentlog.cli.running import FINE, known, with_store
 from agentlog.cli.show import Output
 
 if TYPE_CHECKING:
@@ -107,9 +107,7 @@ def show_job(id: str, /, *, options: Options = NO_OPTIONS) -> int:
     """
 
     async def work(store: Store, output: Output, progress: Progress) -> int:
-        found = await store.external.get(id)
-        if found is None:
-            return WRONG
+        found = known(await store.external.get(id), "external job", id)
         columns = (*COLUMNS, "token", "claim_until", "deliveries_unknown", "request", "progress", "result")
         output.record({name: getattr(found, name) for name in columns})
         return FINE

@@ -8,7 +8,7 @@ from cyclopts import App, Parameter
 
 from agentlog.cli.options import NO_OPTIONS, Limit, Options
 from agentlog.cli.progress import Progress
-from agentlog.cli.running import FINE, with_store
+from agentlog.cli.running import FINE, known, with_store
 from agentlog.cli.show import Output
 
 if TYPE_CHECKING:
@@ -22,7 +22,8 @@ COLUMNS = (
 COLUMNS_FOR_PEOPLE = ("id", "session", "status", "worker", "enqueued_time")
 
 queue = App(
-    name="queue", help="Items that wait for a session: list, enqueue, claim, complete, fail, requeue, cancel."
+    name="queue",
+    help="Items that wait for a session: list, show, enqueue, claim, complete, fail, requeue, cancel.",
 )
 
 
@@ -58,6 +59,24 @@ def ls(
         items = await store.queue.list(session=session, status=status, limit=limit, after=after)
         columns = COLUMNS_FOR_PEOPLE if output.people else COLUMNS
         output.table(columns, [[getattr(item, name) for name in columns] for item in items])
+        return FINE
+
+    return with_store(options, work)
+
+
+@queue.command(name="show")
+def show_item(id: str, /, *, options: Options = NO_OPTIONS) -> int:
+    """Print an item with its bodies; exit status 1 when there is none.
+
+    Parameters
+    ----------
+    id
+        Of the item.
+    """
+
+    async def work(store: Store, output: Output, progress: Progress) -> int:
+        found = known(await store.queue.get(id), "queue item", id)
+        output.record({name: getattr(found, name) for name in (*COLUMNS, "lease_s", "bodies")})
         return FINE
 
     return with_store(options, work)

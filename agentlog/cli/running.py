@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Awaitable, Callable, Coroutine
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from agentlog.cli.options import Options
 from agentlog.cli.progress import Progress, progress
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 FINE, WRONG, MISUSE = 0, 1, 2
 
+T = TypeVar("T")
 Work = Callable[["Store", Output, Progress], Awaitable[int]]
 
 
@@ -73,6 +74,15 @@ def check_exists(configuration: Configuration) -> None:
             hint="name its directory with --data or AGENTLOG_DATA;"
             " `agentlog import` makes a new one, `agentlog demo` a sample",
         )
+
+
+def known(value: T | None, what: str, key: str) -> T:
+    """Return the value; raise NotFound, which names `what` it is, when there is none."""
+    from agentlog.errors import NotFound
+
+    if value is None:
+        raise NotFound(f"there is no {what} {key!r}", hint="check its name and the tenant", key=key)
+    return value
 
 
 def guarded(command: Callable[[], int]) -> int:

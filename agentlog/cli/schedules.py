@@ -9,7 +9,7 @@ from cyclopts import App, Parameter
 from agentlog.cli.options import NO_OPTIONS, Limit, Options
 from agentlog.cli.progress import Progress
 from agentlog.cli.queues import read_body
-from agentlog.cli.running import FINE, WRONG, with_store
+from agentlog.cli.running import FINE, known, with_store
 from agentlog.cli.show import Output
 
 if TYPE_CHECKING:
@@ -81,9 +81,7 @@ def show(id: str, /, *, ticks: int = 3, options: Options = NO_OPTIONS) -> int:
     """
 
     async def work(store: Store, output: Output, progress: Progress) -> int:
-        found = await store.schedule.get(id)
-        if found is None:
-            return WRONG
+        found = known(await store.schedule.get(id), "schedule", id)
         values: dict[str, Any] = {name: getattr(found, name) for name in (*COLUMNS, *POLICIES)}
         values["ticks"] = [tick.isoformat() for tick in await store.schedule.upcoming(id, ticks)]
         output.record(values)

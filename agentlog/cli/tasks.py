@@ -9,7 +9,7 @@ from cyclopts import App, Parameter
 from agentlog.cli.options import NO_OPTIONS, Limit, Options
 from agentlog.cli.progress import Progress
 from agentlog.cli.queues import read_body
-from agentlog.cli.running import FINE, with_store
+from agentlog.cli.running import FINE, known, with_store
 from agentlog.cli.show import Output
 
 if TYPE_CHECKING:
@@ -74,9 +74,7 @@ def show(id: str, /, *, options: Options = NO_OPTIONS) -> int:
     """
 
     async def work(store: Store, output: Output, progress: Progress) -> int:
-        found = await store.tasks.get(id)
-        if found is None:
-            raise not_found(id)
+        found = known(await store.tasks.get(id), "task", id)
         names = (*COLUMNS, "messages", "reply", "result")
         output.record({name: getattr(found, name) for name in names})
         return FINE
@@ -288,10 +286,3 @@ def read_messages(text: str) -> list[Any]:
     if isinstance(body, msgspec.Raw) and bytes(body).lstrip().startswith(b"["):
         return msgspec.json.decode(body, type=list[msgspec.Raw])
     return [body]
-
-
-def not_found(id: str) -> Exception:
-    """Return the error for a task that is not there."""
-    from agentlog.errors import NotFound
-
-    return NotFound(f"there is no task {id!r}", hint="check id and tenant", key=id)

@@ -63,14 +63,14 @@ def test_the_commands_are_those_of_the_design():
                 "clear",
             )
         ),
-        *(f"sessions alias {name}" for name in ("ls", "resolve", "put", "remove")),
+        *(f"sessions alias {name}" for name in ("ls", "resolve", "set", "remove")),
         *(f"replay {name}" for name in ("rebuild", "state", "blame", "diff", "step")),
         *("archive queries", "archive query", "report"),
         *(f"archive {name}" for name in ("stat", "head", "tail", "seq", "timeline", "grep", "search")),
         *(f"archive {name}" for name in ("status", "build", "compact", "check", "rebuild")),
         *(
             f"queue {name}"
-            for name in ("ls", "enqueue", "claim", "complete", "fail", "requeue", "cancel", "status")
+            for name in ("ls", "show", "enqueue", "claim", "complete", "fail", "requeue", "cancel", "status")
         ),
         *(
             f"task {name}"
@@ -80,13 +80,17 @@ def test_the_commands_are_those_of_the_design():
         *(f"access {name}" for name in ("pairings", "approve", "remove", "pairing")),
         *(f"access {name}" for name in ("permissions", "grant", "revoke", "permission")),
         *(f"plan {name}" for name in ("todos", "ls", "show")),
-        *(f"job {name}" for name in ("ls", "show", "status", "due", "enqueue", "poll", "polled", "complete")),
+        *(f"external {name}" for name in ("ls", "show", "status", "due", "enqueue", "claim-polls", "polled")),
         *(
-            f"job {name}"
-            for name in ("fail", "deliver", "delivered", "callback", "cancel", "delete", "cleanup")
+            f"external {name}"
+            for name in ("complete", "fail", "claim-deliveries", "delivered", "callback", "cancel", "delete")
         ),
-        *(f"cron {name}" for name in ("ls", "show", "status", "put", "pause", "resume", "delete", "fire")),
-        *(f"cron {name}" for name in ("run", "import", "export", "watch")),
+        "external cleanup",
+        *(
+            f"schedule {name}"
+            for name in ("ls", "show", "status", "set", "pause", "resume", "delete", "fire")
+        ),
+        *(f"schedule {name}" for name in ("run", "import", "export", "watch")),
         *(f"schema {name}" for name in ("migrate", "print", "verify")),
     } | {"schema events", "export", "merge", "restore export"}
 

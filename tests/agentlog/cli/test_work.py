@@ -33,6 +33,9 @@ def test_a_queue_can_be_worked_from_a_shell(cli):
     claimed = cli("queue", "claim", "worker", "--json").document
     assert (claimed["id"], claimed["body"]) == (first, {"n": 12345678901234567890})
     token = str(claimed["token"])
+    shown = cli("queue", "show", first, "--json").document
+    assert (shown["status"], shown["bodies"]) == ("claimed", [{"n": 12345678901234567890}])
+    assert "no queue item 'nothing'" in cli("queue", "show", "nothing").err
     assert cli("queue", "enqueue", "main", "no", "--when-busy", "reject").status == 1
     assert cli("queue", "complete", first, "1").status == 1
     assert cli("queue", "fail", first, token, "--reason", "no").status == 0
