@@ -256,8 +256,8 @@ class Plans:
     async def fail(
         self,
         key: str,
-        error: str | None = None,
         plan_id: str | None = None,
+        error: str | None = None,
         *,
         meta: dict[str, Any] | None = None,
         tenant: str | None = None,
@@ -281,8 +281,8 @@ class Plans:
     async def clear(
         self,
         key: str,
-        reason: str | None = None,
         plan_id: str | None = None,
+        reason: str | None = None,
         *,
         meta: dict[str, Any] | None = None,
         tenant: str | None = None,

@@ -224,7 +224,7 @@ class Sessions:
         stream = self._scope.stream(SESSION, key, tenant)
         return await delete_tree(self._scope, stream, reason, expected_version, meta)
 
-    async def cleanup_expired(
+    async def cleanup(
         self,
         *,
         retention_days: float | None = RETENTION_DAYS,

@@ -33,7 +33,7 @@ class Attributes(TypedDict, total=False):
     source, directory, git_branch, tool_version: of an imported session, or whoever has them.
     config, permissions: any JSON value; kept to the digit.
     static_context_hash: digest of what stands before every conversation, as the agent computes it.
-    expires_at: with a time zone; `Sessions.cleanup_expired` deletes it after that.
+    expires_at: with a time zone; `Sessions.cleanup` deletes it after that.
     created_at: where it began earlier than the log heard of it.
     """
 

@@ -209,7 +209,7 @@ def cleanup(
     """
 
     async def work(store: Store, output: Output, progress: Progress) -> int:
-        count = await store.sessions.cleanup_expired(retention_days=retention_days, all_tenants=all_tenants)
+        count = await store.sessions.cleanup(retention_days=retention_days, all_tenants=all_tenants)
         output.record({"deleted": count})
         return FINE
 

@@ -127,7 +127,7 @@ async def test_a_plan_goes_through_its_steps(store):
         assert (await store.plan.get("main")).status == status
     done = await store.plan.get("main", plan_id)
     assert done.created_at == plan.created_at <= done.approved_at <= done.started_at <= done.completed_at
-    await store.plan.fail("main", "no disk")
+    await store.plan.fail("main", error="no disk")
     assert ((await store.plan.get("main")).status, (await store.plan.get("main")).error) == (
         "failed",
         "no disk",
@@ -141,7 +141,7 @@ async def test_a_saved_plan_can_be_cleared_s0_brought_it_back(store):
     """S0 wrote a plan when there was one, and forgot to take it away when there was none."""
     await store.plan.save("main", "old", plan_id="p1")
     await store.plan.save("main", "new", plan_id="p2")
-    assert await store.plan.clear("main", "superseded") is not None
+    assert await store.plan.clear("main", reason="superseded") is not None
 
     assert await store.plan.get("main") is None  # nor the older one
     assert await store.plan.get("main", "p2") is None
@@ -151,7 +151,7 @@ async def test_a_saved_plan_can_be_cleared_s0_brought_it_back(store):
     ]  # fmt: skip
     with pytest.raises(NotFound, match="was cleared"):
         await store.plan.clear("main")
-    assert await store.plan.clear("main", plan_id="p2") is None
+    assert await store.plan.clear("main", "p2") is None
     with pytest.raises(NotFound, match="'p2'"):
         await store.plan.approve("main", "p2")
     await store.plan.save("main", "again", plan_id="p2")
@@ -207,7 +207,7 @@ async def test_invalid_input_is_refused_by_its_name_and_changes_nothing(store):
         (lambda: plan.approve("main"), NotFound, "'main' has no plan"),
         (lambda: plan.start("main", "p"), NotFound, "'p'"),
         (lambda: plan.complete("main", "p\x00"), BadIdentifier, "NUL"),
-        (lambda: plan.fail("main", "x", "p"), NotFound, "'p'"),
+        (lambda: plan.fail("main", "p", "x"), NotFound, "'p'"),
         (lambda: plan.clear("main"), NotFound, "'main' has no plan"),
         (lambda: plan.get("main", ""), BadIdentifier, "plan_id is empty"),
         (lambda: plan.list("main", limit=0), BadInput, "limit 0"),

@@ -143,7 +143,7 @@ async def test_values_that_cannot_be_are_refused_before_anything_is_written(stor
         (Conflict, lambda: store.sessions.save("main", expected_version=0)),
         (Conflict, lambda: store.sessions.delete("main", expected_version=2)),
         (NotFound, lambda: store.sessions.delete("nobody")),
-        (BadInput, lambda: store.sessions.cleanup_expired(retention_days=-1)),
+        (BadInput, lambda: store.sessions.cleanup(retention_days=-1)),
         (BadInput, lambda: store.sessions.list(created_from=datetime(2030, 1, 1))),
         (BadIdentifier, lambda: store.sessions.children("")),
         (BadInput, lambda: store.sessions.list(limit=0)),

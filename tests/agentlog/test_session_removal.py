@@ -96,9 +96,9 @@ async def test_cleanup_deletes_what_is_past_its_expiry_with_its_children(store):
     await store.sessions.create("later", expires_at=FUTURE)
     await store.sessions.create("plain")
 
-    assert await store.sessions.cleanup_expired() == 2
+    assert await store.sessions.cleanup() == 2
     assert await living(store) == ["later", "plain"]
-    assert await store.sessions.cleanup_expired() == 0
+    assert await store.sessions.cleanup() == 0
 
 
 async def test_seed_fault_cleanup_never_takes_a_session_with_an_explicit_future_expiry(store):
@@ -108,8 +108,8 @@ async def test_seed_fault_cleanup_never_takes_a_session_with_an_explicit_future_
     await store.sessions.create("kept child", parent="forgotten", expires_at=FUTURE)
     await store.sessions.create("grandchild", parent="kept child")
 
-    assert await store.sessions.cleanup_expired(retention_days=None) == 0
-    assert await store.sessions.cleanup_expired(retention_days=0) == 2
+    assert await store.sessions.cleanup(retention_days=None) == 0
+    assert await store.sessions.cleanup(retention_days=0) == 2
 
     assert await living(store) == ["keep", "kept child"]
 
@@ -118,8 +118,8 @@ async def test_retention_counts_from_the_last_event_of_any_kind(store):
     """A session in which somebody works is not forgotten."""
     await store.sessions.create("main")
 
-    assert await store.sessions.cleanup_expired(retention_days=30) == 0
-    assert await store.sessions.cleanup_expired(retention_days=0.0) == 1
+    assert await store.sessions.cleanup(retention_days=30) == 0
+    assert await store.sessions.cleanup(retention_days=0.0) == 1
     assert (await store.log.read_stream(("", SESSION, "main")))[-1].type == "session_deleted"
 
 
@@ -131,7 +131,7 @@ async def test_cleanup_goes_through_every_page_and_every_tenant(store, open_stor
 
     async with open_store("other", tenant="t1") as one:
         with pytest.raises(WrongTenant):
-            await one.sessions.cleanup_expired(all_tenants=True)
-        assert await one.sessions.cleanup_expired() == 2
-    assert await store.sessions.cleanup_expired() == 0
-    assert await store.sessions.cleanup_expired(all_tenants=True, reason="old") == 3
+            await one.sessions.cleanup(all_tenants=True)
+        assert await one.sessions.cleanup() == 2
+    assert await store.sessions.cleanup() == 0
+    assert await store.sessions.cleanup(all_tenants=True, reason="old") == 3

@@ -197,4 +197,4 @@ class OnAgentlog:
         return [item.id for item in sorted(items, key=lambda item: -item.priority)]
 
     async def cleanup_expired(self) -> int:
-        return await self.store.sessions.cleanup_expired(all_tenants=True)
+        return await self.store.sessions.cleanup(all_tenants=True)
