@@ -8,9 +8,9 @@ from cyclopts import App, Parameter
 
 from agentlog.cli.options import NO_OPTIONS, Limit, Options
 from agentlog.cli.progress import Progress
-from agentlog.cli.queues import read_body
 from agentlog.cli.running import FINE, with_store
 from agentlog.cli.show import Output
+from agentlog.cli.values import read_json
 
 if TYPE_CHECKING:
     from agentlog.access import AccessChange
@@ -202,7 +202,7 @@ def grant(
     """
 
     async def work(store: Store, output: Output, progress: Progress) -> int:
-        more = None if details is None else read_body(details)
+        more = None if details is None else read_json(details)
         await store.access.grant(agent, app, decision, details=more, ttl_s=ttl, meta=by(actor))
         output.record({"agent": agent, "app": app, "decision": decision})
         return FINE

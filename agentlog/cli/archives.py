@@ -10,10 +10,9 @@ from agentlog.cli.options import NO_OPTIONS, Limit, Options
 from agentlog.cli.progress import Progress
 from agentlog.cli.running import FINE, with_store
 from agentlog.cli.show import Output, warn
+from agentlog.cli.values import read_time
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from agentlog.archive_answer import Answer
     from agentlog.store import Store
 
@@ -200,7 +199,7 @@ def grep(
     async def work(store: Store, output: Output, progress: Progress) -> int:
         found = await store.archive.grep(
             pattern, *sessions, limit=limit, plain=plain, ignore_case=ignore_case, context=context, role=role,
-            tool=tool, generation=generation, since=moment(since), until=moment(until), after=after,
+            tool=tool, generation=generation, since=read_time(since), until=read_time(until), after=after,
         )  # fmt: skip
         return show_page(found, output)
 
@@ -249,7 +248,7 @@ def search(
     async def work(store: Store, output: Output, progress: Progress) -> int:
         found = await store.archive.search(
             words, *sessions, limit=limit, skip=skip, role=role, tool=tool, generation=generation,
-            since=moment(since), until=moment(until),
+            since=read_time(since), until=read_time(until),
         )  # fmt: skip
         return show_page(found, output)
 
@@ -292,13 +291,6 @@ def _show_more(answer: Answer, option: str) -> int:
     if answer.more is not None:
         warn(f"there is more: {option} {answer.more}")
     return FINE
-
-
-def moment(text: str | None) -> datetime | None:
-    """Return the time of an option, or None. Raises BadInput."""
-    from eventlog.envelope import parse_time
-
-    return None if text is None else parse_time(text)
 
 
 def show_messages(answer: Answer, output: Output, option: str = "--after") -> int:

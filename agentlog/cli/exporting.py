@@ -10,9 +10,10 @@ from cyclopts import App, Parameter
 from agentlog.cli.mending import restore
 from agentlog.cli.options import NO_OPTIONS, Options
 from agentlog.cli.progress import Progress, progress
-from agentlog.cli.replays import At, moment
+from agentlog.cli.replays import At
 from agentlog.cli.running import FINE, configured, finish, with_store
 from agentlog.cli.show import Output
+from agentlog.cli.values import moment
 
 if TYPE_CHECKING:
     from agentlog.store import Store

@@ -9,9 +9,9 @@ from cyclopts import App, Parameter
 from agentlog.cli.external_jobs import external, said, show_claimed
 from agentlog.cli.options import NO_OPTIONS, Limit, Options
 from agentlog.cli.progress import Progress
-from agentlog.cli.queues import read_body
 from agentlog.cli.running import FINE, with_store
 from agentlog.cli.show import Output
+from agentlog.cli.values import read_json
 
 if TYPE_CHECKING:
     from agentlog.store import Store
@@ -100,7 +100,7 @@ def callback(
     """
 
     async def work(store: Store, output: Output, progress: Progress) -> int:
-        value = None if result is None else read_body(result)
+        value = None if result is None else read_json(result)
         receipt = await store.external.call_back(token, result=value, failed=failed)
         output.record({"changed": receipt is not None})
         return FINE

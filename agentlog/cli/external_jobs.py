@@ -8,9 +8,9 @@ from cyclopts import App, Parameter
 
 from agentlog.cli.options import NO_OPTIONS, Limit, Options
 from agentlog.cli.progress import Progress
-from agentlog.cli.queues import read_body
 from agentlog.cli.running import FINE, known, with_store
 from agentlog.cli.show import Output
+from agentlog.cli.values import read_json
 
 if TYPE_CHECKING:
     from agentlog.external_changes import Job
@@ -173,7 +173,7 @@ def enqueue(
 
     async def work(store: Store, output: Output, progress: Progress) -> int:
         made = await store.external.enqueue(
-            provider, read_body(request), id=id, session=session, external_id=external_id,
+            provider, read_json(request), id=id, session=session, external_id=external_id,
             poll_interval_s=poll_interval, timeout_s=timeout, callback=callback,
         )  # fmt: skip
         if callback or output.json:
@@ -238,7 +238,7 @@ def polled(
     """
 
     async def work(store: Store, output: Output, bars: Progress) -> int:
-        known = None if progress is None else read_body(progress)
+        known = None if progress is None else read_json(progress)
         held = await store.external.held(id, token)
         return said(output, id, await store.external.polled(held, known, poll_in_s=poll_in))
 
@@ -260,7 +260,7 @@ def complete(id: str, token: int, /, *, result: str | None = None, options: Opti
     """
 
     async def work(store: Store, output: Output, progress: Progress) -> int:
-        value = None if result is None else read_body(result)
+        value = None if result is None else read_json(result)
         held = await store.external.held(id, token)
         return said(output, id, await store.external.complete(held, value))
 

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, Parameter
 
 from agentlog.cli.options import NO_OPTIONS, Limit, Options
 from agentlog.cli.progress import Progress
-from agentlog.cli.queues import read_body
 from agentlog.cli.running import FINE, WRONG, with_store
 from agentlog.cli.show import Output
+from agentlog.cli.values import read_json, read_moment
 
 if TYPE_CHECKING:
     from agentlog.store import Store
@@ -117,7 +116,7 @@ def set(
 
     async def work(store: Store, output: Output, progress: Progress) -> int:
         receipt = await store.keyvalue.set(
-            key, read_body(value), namespace=namespace, ttl_s=ttl, expected_version=expected_version
+            key, read_json(value), namespace=namespace, ttl_s=ttl, expected_version=expected_version
         )
         (version,) = receipt.versions.values()
         output.record({"key": key, "version": version, "position": receipt.first_position})
@@ -148,10 +147,3 @@ def delete(
         return FINE
 
     return with_store(options, work)
-
-
-def read_moment(text: str) -> int | datetime:
-    """Return the position or the time that a word names. Raises BadInput."""
-    from eventlog.envelope import parse_time
-
-    return int(text) if text.isascii() and text.isdigit() else parse_time(text)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, Parameter
 
@@ -10,6 +10,7 @@ from agentlog.cli.options import NO_OPTIONS, Limit, Options
 from agentlog.cli.progress import Progress
 from agentlog.cli.running import FINE, known, with_store
 from agentlog.cli.show import Output
+from agentlog.cli.values import read_json
 
 if TYPE_CHECKING:
     from agentlog.store import Store
@@ -114,7 +115,7 @@ def enqueue(
 
     async def work(store: Store, output: Output, progress: Progress) -> int:
         item = await store.queue.enqueue(
-            session, read_body(body), priority=priority, operation=operation, when_busy=when_busy, id=id
+            session, read_json(body), priority=priority, operation=operation, when_busy=when_busy, id=id
         )
         output.record({"id": item}) if output.json else output.say(item)
         return FINE
@@ -170,7 +171,7 @@ def complete(id: str, token: int, /, *, result: str | None = None, options: Opti
     """
 
     async def work(store: Store, output: Output, progress: Progress) -> int:
-        outcome = None if result is None else read_body(result)
+        outcome = None if result is None else read_json(result)
         receipt = await store.queue.complete(await store.queue.held(id, token), outcome)
         output.record({"id": id, "status": "completed", "changed": receipt is not None})
         return FINE
@@ -262,17 +263,3 @@ def status(*, session: str | None = None, options: Options = NO_OPTIONS) -> int:
         return FINE
 
     return with_store(options, work)
-
-
-def read_body(text: str) -> Any:
-    """Return the JSON a text is; a text that is none stands for itself."""
-    import msgspec
-
-    from eventlog.errors import BadPayload
-    from eventlog.payload import encode_json
-
-    try:
-        encode_json(text.encode())
-    except (BadPayload, UnicodeEncodeError):
-        return text
-    return msgspec.Raw(text.encode())

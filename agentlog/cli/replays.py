@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, Parameter
@@ -11,6 +10,7 @@ from agentlog.cli.options import NO_OPTIONS, Options
 from agentlog.cli.progress import Progress
 from agentlog.cli.running import FINE, WRONG, with_store
 from agentlog.cli.show import Output, visible
+from agentlog.cli.values import moment, read_moment
 
 if TYPE_CHECKING:
     from agentlog.store import Store
@@ -173,7 +173,9 @@ def diff(
                 found = True
             return WRONG if found else FINE
         one = {"kind": kind, "key": key} if key is not None else {}
-        async for change in store.replay.diff(when(before), None if after is None else when(after), **one):
+        async for change in store.replay.diff(
+            read_moment(before), None if after is None else read_moment(after), **one
+        ):
             show_change(change, output)
             found = True
         return WRONG if found else FINE
@@ -214,21 +216,6 @@ def step(
         return FINE
 
     return with_store(options, work)
-
-
-def moment(at: str | None) -> dict[str, Any]:
-    """Return the arguments that say when. Raises BadInput."""
-    if at is None:
-        return {}
-    found = when(at)
-    return {"time": found} if isinstance(found, datetime) else {"position": found}
-
-
-def when(at: str) -> int | datetime:
-    """Return the position or the time that a text is. Raises BadInput."""
-    from eventlog.envelope import parse_time
-
-    return int(at) if at.isascii() and at.isdigit() else parse_time(at)
 
 
 def show_change(change: Change, output: Output) -> None:

@@ -8,9 +8,9 @@ from cyclopts import App, Parameter
 
 from agentlog.cli.options import NO_OPTIONS, Limit, Options
 from agentlog.cli.progress import Progress
-from agentlog.cli.queues import read_body
 from agentlog.cli.running import FINE, known, with_store
 from agentlog.cli.show import Output
+from agentlog.cli.values import read_json
 
 if TYPE_CHECKING:
     from agentlog.store import Store
@@ -140,7 +140,7 @@ def set_schedule(
 
     async def work(store: Store, output: Output, progress: Progress) -> int:
         await store.schedule.set(
-            id, cron, read_body(body), session=session, time_zone=time_zone, priority=priority,
+            id, cron, read_json(body), session=session, time_zone=time_zone, priority=priority,
             catch_up=catch_up, catch_up_max=catch_up_max, late_s=late, overlap=overlap, jitter_s=jitter,
             description=description,
         )  # fmt: skip

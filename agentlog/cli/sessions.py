@@ -9,9 +9,9 @@ from cyclopts import App, Parameter
 
 from agentlog.cli.options import NO_OPTIONS, Limit, Options
 from agentlog.cli.progress import Progress
-from agentlog.cli.replays import moment
 from agentlog.cli.running import FINE, with_store
 from agentlog.cli.show import Output, to_json, visible, visible_lines
+from agentlog.cli.values import moment
 
 if TYPE_CHECKING:
     from agentlog.errors import NotFound

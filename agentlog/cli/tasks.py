@@ -8,9 +8,9 @@ from cyclopts import App, Parameter
 
 from agentlog.cli.options import NO_OPTIONS, Limit, Options
 from agentlog.cli.progress import Progress
-from agentlog.cli.queues import read_body
 from agentlog.cli.running import FINE, known, with_store
 from agentlog.cli.show import Output
+from agentlog.cli.values import read_json
 
 if TYPE_CHECKING:
     from agentlog.store import Store
@@ -183,7 +183,7 @@ def complete(id: str, token: int, /, *, result: str | None = None, options: Opti
     """
 
     async def work(store: Store, output: Output, progress: Progress) -> int:
-        outcome = None if result is None else read_body(result)
+        outcome = None if result is None else read_json(result)
         receipt = await store.tasks.complete(await store.tasks.held(id, token), outcome)
         output.record({"id": id, "status": "completed", "changed": receipt is not None})
         return FINE
@@ -282,7 +282,7 @@ def read_messages(text: str) -> list[Any]:
     """Return the list a text is; what is none is the one element of a list."""
     import msgspec
 
-    body = read_body(text)
+    body = read_json(text)
     if isinstance(body, msgspec.Raw) and bytes(body).lstrip().startswith(b"["):
         return msgspec.json.decode(body, type=list[msgspec.Raw])
     return [body]
