@@ -22,10 +22,10 @@ from agentlog.conversation_changes import (
 from agentlog.conversation_windows import Windows
 from agentlog.errors import NotFound
 from agentlog.message import Draft
-from agentlog.scope import ATTEMPTS_MAX, Scope
+from agentlog.scope import Scope
 from eventlog.command import MAX_EVENTS_PER_COMMAND, Command, Receipt
 from eventlog.envelope import StreamId, parse_time, us_to_time
-from eventlog.errors import BadInput, Conflict
+from eventlog.errors import BadInput
 from eventlog.events import SESSION, ConversationCleared, ConversationEvent
 from eventlog.outcome import conflict
 from projections.message import Message
@@ -227,8 +227,7 @@ class Editing:
         meta: dict[str, Any] | None,
         load: Callable[[], Awaitable[Window | None]],
     ) -> Receipt | None:
-        last: Conflict | None = None
-        for _ in range(ATTEMPTS_MAX):
+        async def attempt() -> Receipt | None:
             window = await load()
             if window is None:
                 raise NotFound(
@@ -246,14 +245,10 @@ class Editing:
                     hint="save it in several calls",
                 )
             events = [self._scope.new(stream, event, meta, time) for event, time in decided]
-            try:
-                return await self._scope.log.append(Command(events, {stream: window.version}))
-            except Conflict as error:
-                if expected_version is not None:
-                    raise
-                last = error
-        assert last is not None, "only conflicts come back here"
-        raise last
+            return await self._scope.log.append(Command(events, {stream: window.version}))
+
+        # Who named a version is told at once that it is another one.
+        return await (self._scope.again(attempt) if expected_version is None else attempt())
 
     def _or_new(self, stream: StreamId) -> Callable[[], Awaitable[Window]]:
         async def load() -> Window:

@@ -15,9 +15,10 @@ from typing import Literal
 import msgspec
 
 from agentlog.archive import Archives
+from agentlog.checks import check_word
 from agentlog.configuration import Configuration, Postgres
 from agentlog.delivery import Delivery
-from agentlog.errors import BadInput, Refused
+from agentlog.errors import Refused
 from agentlog.local import LocalStore
 from agentlog.nouns import Nouns
 from agentlog.past import PastStore
@@ -193,8 +194,7 @@ class Store(Nouns):
         Raises:
             BadInput: an unknown format, or none of the paths could be imported.
         """
-        if format not in FORMATS:
-            raise BadInput(f"format {format!r} is not known", hint=f"use one of {', '.join(FORMATS)}")
+        check_word(format, FORMATS, "format")
         log = self._scope.log
         return await import_paths(
             log,
