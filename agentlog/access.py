@@ -13,7 +13,7 @@ from agentlog.errors import BadInput, NotFound, Refused
 from agentlog.expiry import expiry
 from agentlog.scope import BEHIND_ALL, Scope, check_name
 from eventlog.command import Command, Receipt
-from eventlog.envelope import MAX_KEY_BYTES, StreamId, check_text, parse_time
+from eventlog.envelope import MAX_KEY_BYTES, Event, StreamId, check_text, parse_time
 from eventlog.events import (
     GRANT,
     NULL,
@@ -32,7 +32,6 @@ from eventlog.payload import decode_payload
 from projections import access as projection
 
 STATUSES = (projection.PENDING, projection.APPROVED)
-PAGE_EVENTS = 1_000
 
 
 class Pairing(msgspec.Struct, frozen=True, kw_only=True):
@@ -320,24 +319,7 @@ class Access:
         return await self._history(self._grant(agent, app, tenant))
 
     async def _history(self, stream: StreamId) -> list[AccessChange]:
-        changes: list[AccessChange] = []
-        after = 0
-        while page := await self._scope.log.read_stream(stream, after, PAGE_EVENTS):
-            for event in page:
-                meta = event.metadata
-                actor = meta.get("actor", meta.get("agent"))
-                changes.append(
-                    AccessChange(
-                        type=event.type,
-                        actor=None if actor is None else str(actor),
-                        data=event.value,
-                        meta=meta,
-                        position=event.position,
-                        time=parse_time(event.time),
-                    )
-                )
-            after = page[-1].version
-        return changes
+        return [_change(event) async for event in self._scope.events(stream)]
 
     def _pairing(self, channel: str, peer: str, tenant: str | None) -> StreamId:
         key = join_key(check_name(channel, "channel"), check_name(peer, "peer"))
@@ -346,6 +328,19 @@ class Access:
     def _grant(self, agent: str, app: str, tenant: str | None) -> StreamId:
         key = join_key(check_name(agent, "agent"), check_name(app, "app"))
         return self._scope.stream(GRANT, key, tenant)
+
+
+def _change(event: Event) -> AccessChange:
+    meta = event.metadata
+    actor = meta.get("actor", meta.get("agent"))
+    return AccessChange(
+        type=event.type,
+        actor=None if actor is None else str(actor),
+        data=event.value,
+        meta=meta,
+        position=event.position,
+        time=parse_time(event.time),
+    )
 
 
 def _grant(row: asyncpg.Record) -> Grant:

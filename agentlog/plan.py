@@ -326,12 +326,7 @@ class Plans:
     async def history(self, key: str, plan_id: str, *, tenant: str | None = None) -> History:
         """Return all that happened to a plan, the oldest first; empty when it never was."""
         stream = self._stream(key, plan_id, tenant)
-        changes: History = []
-        after = 0
-        while page := await self._scope.log.read_stream(stream, after, PAGE_EVENTS):
-            changes += [_change(event) for event in page]
-            after = page[-1].version
-        return changes
+        return [_change(event) async for event in self._scope.events(stream)]
 
     async def _named(self, key: str, plan_id: str | None, tenant: str | None) -> tuple[StreamId, str]:
         if plan_id is None:

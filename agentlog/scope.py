@@ -41,6 +41,8 @@ from eventlog.postgres.retry import retried
 # A command that loses this often against others on its stream is given back to its caller.
 ATTEMPTS_MAX = 10
 
+PAGE_EVENTS = 1_000
+
 # No name of 1,024 bytes sorts behind it.
 BEHIND_ALL = "\U0010ffff" * (MAX_KEY_BYTES // 4 + 1)
 
@@ -220,6 +222,14 @@ class Scope(Naming):
         text, reads = query_text(query), self.log.reads
         chosen = reads.by_index if by_index else reads
         return await retried(lambda: chosen.fetch(text, *arguments), self.log.settings)
+
+    async def events(self, stream: StreamId) -> AsyncIterator[Event]:
+        """Yield all events of a stream, oldest first, read page by page."""
+        after = 0
+        while page := await self.log.read_stream(stream, after, PAGE_EVENTS):
+            for event in page:
+                yield event
+            after = page[-1].version
 
     async def moment(self, now: datetime | None = None) -> datetime:
         """Return the moment to go by: `now`, or what the clock of Postgres shows, which all hosts share.
