@@ -39,6 +39,7 @@ GIVEN = {
     "message": {"role": "user", "content": ""}, "messages": [{"role": "user", "content": ""}],
     "body": 1, "token": 1, "first": 0, "before": 0, "retention_s": 0, "message_ids": ["1"],
     "todos": [], "paths": [], "aliases": {"a": "s"}, "definitions": {}, "effect": None, "name": "totals",
+    "status": "dead",
 }  # fmt: skip
 
 

@@ -29,7 +29,7 @@ def test_a_schedule_can_be_kept_from_a_shell(cli):
     cli("schedule", "resume", "nightly")
     assert cli("schedule", "delete", "nightly").out == "id\tnightly\nchanged\tyes\n"
     assert cli("schedule", "show", "nightly").status == 1
-    for wrong in (("put", "s", "nonsense", "x"), ("put", "s", "@daily", "x", "--time-zone", "Mars")):
+    for wrong in (("set", "s", "nonsense", "x"), ("set", "s", "@daily", "x", "--time-zone", "Mars")):
         answer = cli("schedule", *wrong)
         assert (answer.status, answer.out) == (2, "")
         assert wrong[-1] in answer.err or wrong[2] in answer.err
