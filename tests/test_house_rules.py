@@ -28,6 +28,9 @@ TESTED_THROUGH = {
     "replay/": "tests/replay/test_histories.py",  # random histories, damaged and repaired
     "agentlog/doctor.py": "tests/agentlog/cli",
     "agentlog/servers.py": "tests/agentlog/test_store.py",  # what opening a store does first
+    "agentlog/opening.py": "tests/agentlog/test_store.py",
+    "agentlog/schedule_sets.py": "tests/agentlog/test_schedule.py",  # the base of its handle, as is the next
+    "agentlog/task_reads.py": "tests/agentlog/test_task.py",
     "agentlog/cli/": "tests/agentlog/cli",  # commands, as a person types them
 }
 
