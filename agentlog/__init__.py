@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from agentlog.message import Draft, Message
     from agentlog.opening import open, open_local
     from agentlog.queue_changes import Item
+    from agentlog.schedule_definition import Definition
     from agentlog.session import Session
     from agentlog.store import Store
     from agentlog.task_changes import Limits, Task
@@ -34,6 +35,7 @@ __all__ = [
     "ABSENT",
     "AgentlogError",
     "Command",
+    "Definition",
     "Draft",
     "Entry",
     "Event",
@@ -60,6 +62,7 @@ _HOMES = {
     "ABSENT": "agentlog.keyvalue",
     "AgentlogError": "agentlog.errors",
     "Command": "eventlog.command",
+    "Definition": "agentlog.schedule_definition",
     "Entry": "agentlog.keyvalue",
     "Event": "eventlog.envelope",
     "Item": "agentlog.queue_changes",
