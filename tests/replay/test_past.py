@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import tempfile
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from eventlog.command import Command
@@ -26,69 +25,83 @@ from replay.past_log import PastLog, Pasts
 from replay.past_tables import READS_MAX
 from replay.state import blame, changes, state_of
 from tests.replay.support import ITEM, OTHER, SESSION, TABLES, Spoiled, by_table, every_row, message
-from tests.replay.test_histories import histories
-from tests.support.histories import kind_of
-from tests.support.postgres import fresh_schema
+from tests.replay.test_histories import Shared, histories, made_of
 
 STREAMS = "SELECT s::text AS row FROM {schema}.streams AS s ORDER BY 1"
 
 
-@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(history=histories, data=st.data())
 def test_the_past_at_every_cut_is_the_fold_of_the_prefix_and_what_was_read_live(
-    postgres_server: EmbeddedPostgres, history: list[list[tuple[str, AgentEvent]]], data: st.DataObject
+    postgres_server: EmbeddedPostgres, tmp_path: Path
 ):
     """Invariant 6 at every moment: all tables, all states, and each stream by itself."""
+    with asyncio.Runner() as runner:
+        shared = Shared(postgres_server.connection, tmp_path)
 
-    async def run(place: Path, postgres: dict[str, Any]) -> None:
-        spoiled = Spoiled(place, postgres, fresh_schema())
-        log = await spoiled.log()
-        pasts = Pasts(log)
+        async def run(history: list[list[tuple[str, AgentEvent]]], data: st.DataObject) -> None:
+            async with shared.example() as (spoiled, tenant):
+                live, states = await lived(spoiled, tenant, history)
+                pasts = Pasts(await spoiled.log())
+                try:
+                    for position in data.draw(st.permutations(sorted(live))):
+                        past = PastLog(pasts, position, None)
+                        assert by_table(await past.fetch(every_row(TABLES))) == live[position]
+                        await same_by_stream(past, position, states[position])
+                finally:
+                    await pasts.close()
+
+        @settings(max_examples=8, deadline=None)
+        @given(history=histories, data=st.data())
+        def holds(history: list[list[tuple[str, AgentEvent]]], data: st.DataObject) -> None:
+            runner.run(run(history, data))
+
         try:
-            live = {0: await spoiled.tables()}
-            states: dict[int, dict[tuple[str, StreamId], Any]] = {0: {}}
-            streams: set[StreamId] = set()
-            for command in history:
-                made = []
-                for key, event in command:
-                    stream = StreamId("acme", kind_of(event), key)
-                    try:
-                        made.append(new(stream, event, id=spoiled.ids.next()))
-                    except BadInput:
-                        continue
-                if not made:
-                    continue
-                receipt = await log.append(Command(made))
-                streams |= {event.stream for event in made}
-                live[receipt.last_position] = await spoiled.tables()
-                states[receipt.last_position] = {
-                    (one.name, stream): await log.state(one.name, stream)
-                    for stream in streams
-                    for one in INLINE
-                    if one.kind == stream.kind
-                }
-            for position in data.draw(st.permutations(sorted(live))):
-                past = PastLog(pasts, position, None)
-                assert by_table(await past.fetch(every_row(TABLES))) == live[position]
-                fold = FoldAll(INLINE)
-                async for block in log.read(0, position):
-                    fold.add(block)
-                for (name, stream), known in states[position].items():
-                    assert await past.state(name, stream) == known
-                for stream in streams:
-                    assert state_of(await past.fold_of(stream), stream) == state_of(fold, stream)
-                    if folding := [one.name for one in INLINE if one.kind == stream.kind]:
-                        rows = await past.fetch_of(stream, every_row(folding))
-                        assert rows == await past.fetch(
-                            every_row(folding, "t.tenant = $1 AND t.key = $2"), stream.tenant, stream.key
-                        )
+            holds()
         finally:
-            await pasts.close()
-            await spoiled.close()
-            await spoiled.sql("DROP SCHEMA IF EXISTS {schema} CASCADE")
+            runner.run(shared.close())
 
-    with tempfile.TemporaryDirectory() as directory:
-        asyncio.run(run(Path(directory) / "data", postgres_server.connection))
+
+Live = dict[int, dict[str, list[str]]]
+States = dict[int, dict[StreamId, dict[str, Any]]]
+
+
+async def lived(
+    spoiled: Spoiled, tenant: str, history: list[list[tuple[str, AgentEvent]]]
+) -> tuple[Live, States]:
+    """Append a history; return, by position, the rows of all tables, and its streams' states by table."""
+    log = await spoiled.log()
+    begin = (await log.head()).position
+    live: Live = {begin: await spoiled.tables()}
+    states: States = {begin: {}}
+    streams: set[StreamId] = set()
+    for command in history:
+        if made := made_of(spoiled, tenant, command):
+            position = (await log.append(Command(made))).last_position
+            streams |= {event.stream for event in made}
+            live[position] = await spoiled.tables()
+            states[position] = {
+                stream: {one.name: await log.state(one.name, stream) for one in folds_of(stream)}
+                for stream in streams
+            }
+    return live, states
+
+
+async def same_by_stream(past: PastLog, position: int, states: dict[StreamId, dict[str, Any]]) -> None:
+    """Single streams are what the fold of the prefix says, what the tables hold, and what was read."""
+    fold = FoldAll(INLINE)
+    async for block in past.read():
+        fold.add(block)
+    assert fold.position == position
+    for stream, known in states.items():
+        assert {name: await past.state(name, stream) for name in known} == known
+        assert state_of(await past.fold_of(stream), stream) == state_of(fold, stream)
+        if known:
+            rows = await past.fetch_of(stream, every_row(list(known)))
+            by_key = every_row(list(known), "t.tenant = $1 AND t.key = $2")
+            assert rows == await past.fetch(by_key, stream.tenant, stream.key)
+
+
+def folds_of(stream: StreamId) -> list[Any]:
+    return [one for one in INLINE if one.kind == stream.kind]
 
 
 async def test_a_long_stream_is_right_at_any_position_in_any_order(spoiled: Spoiled):
