@@ -5,7 +5,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed-$(shell cksum pyproject.toml | cut -d' ' -f1)
 
-.PHONY: help setup demo test check format bench bench-queue clean
+.PHONY: help setup demo test check format bench bench-queue model clean
 .PHONY: browser simulate damage kill kill-postgres ambiguous fencing errno drill planted fuzz power-cut coverage kill-workers
 
 help:  ## list the targets
@@ -36,6 +36,10 @@ browser: setup  ## the report in a real Chromium: light and dark, wide and narro
 format: setup  ## format the code
 	$(BIN)/ruff format . && $(BIN)/ruff check --fix .
 
+model: setup  ## each noun against a plain model, thousands of operations: EXAMPLES=… DSN=…
+	AGENTLOG_TEST_EXAMPLES=$(EXAMPLES) AGENTLOG_TEST_STEPS=50 AGENTLOG_TEST_DSN=$(DSN) \
+	    $(BIN)/python -m pytest -rP --timeout 0 tests/agentlog/test_*_model.py
+
 bench: setup  ## every benchmark, each with a baseline measured in the same run
 	$(BIN)/python -m benchmarks
 
@@ -46,6 +50,7 @@ bench-queue: setup  ## claims against pgqueuer and procrastinate, their cost, le
 # Reliability: long runs, each prints its seed (docs/reliability.md). Defaults are the published sizes.
 SEED     ?= $(shell $(PYTHON) -c 'import random; print(random.randrange(2**32))')
 STATES   ?= 1000000
+EXAMPLES ?= 100
 RELIABLE := $(BIN)/python -m tests.reliability
 
 simulate: setup  ## crashes of simulated machines: SEED=… STATES=…

@@ -62,6 +62,11 @@ def next_tick(cron: str, zone: str, after: datetime) -> datetime | None:
     return next(iter(upcoming(cron, zone, after, 1)), None)
 
 
+def first_tick(cron: str, zone: str, after: datetime) -> datetime | None:
+    """As `next_tick`, of what nobody has checked yet. Raises BadInput: no such expression, or zone."""
+    return next_tick(check_cron(cron), check_zone(zone), after)
+
+
 def upcoming(cron: str, zone: str, after: datetime, count: int) -> list[datetime]:
     """Return the next `count` ticks after a moment, in UTC."""
     ticks = CronSim(_fields(cron), after.astimezone(ZoneInfo(zone)))

@@ -75,6 +75,14 @@ class Naming:
             )
         return tenant
 
+    def check_whole(self, what: str) -> None:
+        """Raise Refused when this is one tenant's, and `what` concerns the whole log."""
+        if self.tenant:
+            raise Refused(
+                f"{what} concerns the whole log, and this store was opened for tenant {self.tenant!r}",
+                hint="open the store without a tenant",
+            )
+
     def stream(self, kind: str, key: str, tenant: str | None) -> StreamId:
         """Return the identity of a stream that may be named. Raises WrongTenant, BadIdentifier."""
         return check_stream(self.owner(tenant), kind, key)

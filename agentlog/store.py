@@ -6,8 +6,7 @@ How one is opened: opening.py. Each method names what is done, and whose data; t
 from __future__ import annotations
 
 import asyncio
-import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from datetime import datetime
 from typing import Literal
@@ -15,10 +14,10 @@ from typing import Literal
 import msgspec
 
 from agentlog.archive import Archives
-from agentlog.checks import check_word
-from agentlog.configuration import Configuration, Postgres
+from agentlog.configuration import Configuration
 from agentlog.delivery import Delivery
 from agentlog.errors import Refused
+from agentlog.imports import Imports
 from agentlog.local import LocalStore
 from agentlog.nouns import Nouns
 from agentlog.past import PastStore
@@ -29,11 +28,6 @@ from eventlog.local import LocalCopy
 from eventlog.log import Log
 from projections.archive import Archive
 from replay.against import verify_against
-from replay.imports.rejected import MoveSummary
-from replay.imports.rsclaw_source import import_rsclaw
-from replay.imports.runner import import_paths
-from replay.imports.s0_source import PREFIX, migrate_from_s0
-from replay.imports.summary import ImportSummary, ReportProgress
 from replay.past_log import Pasts
 from replay.quick import verify_quick
 from replay.rebuild import rebuild
@@ -42,8 +36,6 @@ from replay.report import Finding, Progress, RebuildReport
 from replay.scrub import Scrub, ScrubState
 from replay.site import site_of
 from replay.verify import verify
-
-FORMATS = ("auto", "claude-code")  # of transcripts; a dump of rsclaw has a call of its own
 
 
 class StoreStatus(msgspec.Struct, frozen=True, kw_only=True):
@@ -78,7 +70,7 @@ class StoreStatus(msgspec.Struct, frozen=True, kw_only=True):
     scrub: ScrubState = ScrubState()
 
 
-class Store(Nouns):
+class Store(Nouns, Imports):
     """An open store. Made by `agentlog.open`; close it, or use it in `async with`.
 
     Attributes:
@@ -172,7 +164,7 @@ class Store(Nouns):
         The setting `scrub_events_per_s` starts it at opening. It ends with the store. Raises BadInput;
         Refused on a store that was opened for one tenant, and where one is running.
         """
-        self._check_whole("a scrub")
+        self._scope.check_whole("a scrub")
         if self._scrub is not None:
             raise Refused("a scrub of this store is running", hint="see `status`")
         log = self._scope.log
@@ -180,74 +172,6 @@ class Store(Nouns):
         self._scrub.start()
         self._closing.push_async_callback(self._scrub.stop)
         return self._scrub
-
-    async def import_transcripts(
-        self,
-        paths: Iterable[str | os.PathLike[str]],
-        *,
-        format: str = "auto",
-        progress: ReportProgress | None = None,
-        tenant: str | None = None,
-    ) -> ImportSummary:
-        """Import foreign transcripts: files, or directories with *.jsonl. Twice is once.
-
-        Raises:
-            BadInput: an unknown format, or none of the paths could be imported.
-        """
-        check_word(format, FORMATS, "format")
-        log = self._scope.log
-        return await import_paths(
-            log,
-            paths,
-            tenant=self._scope.owner(tenant),
-            quarantine_dir=log.directory.quarantine,
-            progress=progress,
-        )
-
-    async def import_rsclaw(
-        self,
-        path: str | os.PathLike[str],
-        *,
-        progress: Callable[[int, int], None] | None = None,
-        tenant: str | None = None,
-    ) -> MoveSummary:
-        """Import a dump of an rsclaw store (docs/reference/import-rsclaw.md). Twice is once.
-
-        Lines that become no event are copied to the quarantine directory and listed in `rejected`.
-
-        Args:
-            progress: hears (bytes done, of how many).
-        Raises:
-            BadInput: the file cannot be read.
-        """
-        log = self._scope.log
-        owner, directory = self._scope.owner(tenant), log.directory.quarantine
-        return await import_rsclaw(log, path, tenant=owner, quarantine_dir=directory, progress=progress)
-
-    async def migrate_from_s0(
-        self,
-        source: Postgres,
-        *,
-        prefix: str = PREFIX,
-        progress: Callable[[int, int], None] | None = None,
-    ) -> MoveSummary:
-        """Move a Postgres session store into this log (docs/reference/migrate-from-s0.md). Twice is once.
-
-        Rows that become no event are copied to the quarantine directory and listed in `rejected`.
-
-        Args:
-            source: its Postgres, as `postgres` of `agentlog.open`. Nothing is changed there.
-            prefix: of its tables.
-            progress: hears (sessions done, of how many).
-        Raises:
-            Refused: this store was opened for one tenant.
-            BadInput: there is no session store with that prefix. LogUnavailable: no such server.
-        """
-        self._check_whole("migrate_from_s0")
-        log = self._scope.log
-        return await migrate_from_s0(
-            log, source, prefix=prefix, quarantine_dir=log.directory.quarantine, progress=progress
-        )
 
     async def verify(
         self,
@@ -263,7 +187,7 @@ class Store(Nouns):
             against: prove as well that history up to this receipt is unchanged, in both copies.
         Raises Refused on a store that was opened for one tenant: findings name everybody's streams.
         """
-        self._check_whole("verify")
+        self._scope.check_whole("verify")
         log = self._scope.log
         site = site_of(log, log.views_sql)
         found = [] if against is None else await verify_against(site, against, progress)
@@ -279,12 +203,5 @@ class Store(Nouns):
         `jobs`: processes that fold at once, 1 to 64; None: one, from 100,000 events on. Raises BadInput, and
         Refused on a store that was opened for one tenant.
         """
-        self._check_whole("rebuild")
+        self._scope.check_whole("rebuild")
         return await rebuild(self._scope.log, tuple(projections) or None, progress=progress, jobs=jobs)
-
-    def _check_whole(self, what: str) -> None:
-        if self._scope.tenant:
-            raise Refused(
-                f"{what} concerns the whole log, and this store was opened for tenant {self._scope.tenant!r}",
-                hint="open the store without a tenant",
-            )

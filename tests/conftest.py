@@ -32,5 +32,5 @@ def schema_name() -> str:
 @pytest.fixture
 async def postgres_database(postgres_server: EmbeddedPostgres) -> AsyncIterator[dict[str, Any]]:
     """Arguments for asyncpg.connect to an empty database that only this test uses."""
-    async with fresh_database(postgres_server) as connection:
+    async with fresh_database(postgres_server.connection) as connection:
         yield connection

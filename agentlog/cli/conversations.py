@@ -1,7 +1,8 @@
-"""`agentlog sessions rewind / clear / pop / heads`: what is in view. Nothing is lost by them."""
+"""`agentlog sessions heads / rewind / pop / clear / compactions / summaries`: what is in view, and why."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, Parameter
@@ -13,15 +14,19 @@ from agentlog.cli.sessions import readable, sessions
 from agentlog.cli.show import Output
 
 if TYPE_CHECKING:
+    from agentlog.conversation import Compaction, Summary
     from agentlog.message import Message
     from agentlog.store import Store
 
 COLUMNS = ("message_id", "version", "role", "time", "content")
+COMPACTION_COLUMNS = ("number", "time", "trigger", "tokens_before", "tokens_after", "tokens_saved",
+                      "messages_before", "messages_after", "summary")  # fmt: skip
+SUMMARY_COLUMNS = ("number", "time", "trigger", "leaf_id", "summary")
 
 
 def register(app: App) -> None:
     """Add the commands of this file to those of sessions."""
-    for command in (heads, rewind, pop, clear):
+    for command in (heads, rewind, pop, clear, compactions, summaries):
         sessions.command(command)
 
 
@@ -103,6 +108,46 @@ def clear(session: str, /, *, reason: str | None = None, options: Options = NO_O
         return FINE
 
     return with_store(options, work)
+
+
+def compactions(session: str, /, *, options: Options = NO_OPTIONS) -> int:
+    """List a session's compactions, the oldest first: what each hid, and what it saved.
+
+    Parameters
+    ----------
+    session
+        Its key.
+    """
+
+    async def work(store: Store, output: Output, progress: Progress) -> int:
+        _list(await store.conversation.compactions(session), COMPACTION_COLUMNS, output)
+        return FINE
+
+    return with_store(options, work)
+
+
+def summaries(session: str, /, *, options: Options = NO_OPTIONS) -> int:
+    """List a session's summaries, by compactions and others, the oldest first.
+
+    Parameters
+    ----------
+    session
+        Its key.
+    """
+
+    async def work(store: Store, output: Output, progress: Progress) -> int:
+        _list(await store.conversation.summaries(session), SUMMARY_COLUMNS, output)
+        return FINE
+
+    return with_store(options, work)
+
+
+def _list(found: Sequence[Compaction | Summary], columns: Sequence[str], output: Output) -> None:
+    if output.json:
+        for one in found:
+            output.document(one)
+        return
+    output.table(columns, [[getattr(one, name) for name in columns] for one in found])
 
 
 def _show(messages: list[Message], output: Output) -> None:

@@ -31,6 +31,7 @@ def import_transcripts(
     paths: Annotated[list[Path], Parameter(consume_multiple=True)],
     /,
     *,
+    time_zone: str = "UTC",
     options: Options = NO_OPTIONS,
 ) -> int:
     """Import transcripts, or dumps of another store. Again is harmless: what the log has is left out.
@@ -43,11 +44,13 @@ def import_transcripts(
         What wrote them; auto looks at each file, and takes transcripts alone.
     paths
         Files, or directories with *.jsonl files at any depth.
+    time_zone
+        Of cron jobs in a dump of rsclaw that name none: that of the host it ran on, as Europe/Berlin.
     """
 
     async def work(store: Store, output: Output, progress: Progress) -> int:
         if format == "rsclaw":
-            return await import_dumps(store, paths, output, progress)
+            return await import_dumps(store, paths, time_zone, output, progress)
 
         def tell(done: Imported) -> None:
             progress.step("importing", done.bytes_done, done.bytes)
@@ -61,12 +64,16 @@ def import_transcripts(
     return with_store(options, work, create=True)
 
 
-async def import_dumps(store: Store, paths: list[Path], output: Output, progress: Progress) -> int:
+async def import_dumps(
+    store: Store, paths: list[Path], time_zone: str, output: Output, progress: Progress
+) -> int:
     """Import dumps of rsclaw, one after the other; show what each did."""
     status = FINE
     for path in paths:
         summary = await store.import_rsclaw(
-            path, progress=lambda done, total: progress.step("importing", done, total)
+            path,
+            time_zone=time_zone,
+            progress=lambda done, total: progress.step("importing", done, total),
         )
         show_move(summary, output)
         status = WRONG if summary.rejected else status

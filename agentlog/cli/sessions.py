@@ -23,7 +23,8 @@ COLUMNS = ("session", "state", "title", "model", "generation", "messages", "outp
 COLUMNS_FOR_PEOPLE = ("session", "title", "state", "messages", "last_time")
 
 sessions = App(
-    name="sessions", help="Sessions as they stand: list, look at one, read its window, end, delete."
+    name="sessions",
+    help="Sessions as they stand: list, look at one, read its window, write to it, end, delete.",
 )
 
 
@@ -90,6 +91,43 @@ def ls(
         return FINE
 
     return with_store(options, work)
+
+
+@sessions.command
+def create(
+    session: str,
+    /,
+    *,
+    title: str | None = None,
+    type: str | None = None,
+    parent: str | None = None,
+    ttl: Annotated[float | None, Parameter(name="--ttl-s")] = None,
+    options: Options = NO_OPTIONS,
+) -> int:
+    """Begin a session, or bring back a deleted one with all it held.
+
+    Parameters
+    ----------
+    session
+        Its key.
+    title
+        For people.
+    type
+        A word such as main or subagent.
+    parent
+        Key of the session it comes from: it is deleted with that one.
+    ttl
+        It expires so many seconds from now.
+    """
+
+    async def work(store: Store, output: Output, progress: Progress) -> int:
+        given = {"title": title, "session_type": type, "parent": parent}
+        attributes: Any = {name: value for name, value in given.items() if value is not None}
+        receipt = await store.sessions.create(session, ttl_s=ttl, **attributes)
+        output.record({"session": session, "position": receipt.first_position})
+        return FINE
+
+    return with_store(options, work, create=True)
 
 
 @sessions.command

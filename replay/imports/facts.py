@@ -35,18 +35,31 @@ class Facts:
         self._format = format
         self._seen: Counter[tuple[str, str, bytes]] = Counter()
 
-    def add(self, kind: str, key: str, event: AgentEvent, occurred_at: datetime | None = None) -> None:
+    def add(
+        self,
+        kind: str,
+        key: str,
+        event: AgentEvent,
+        occurred_at: datetime | None = None,
+        *,
+        identity: tuple[AgentEvent, datetime | None] | None = None,
+    ) -> None:
         """Add one event.
 
+        Args:
+            identity: event and time that the id is made from instead, where what is said of the same fact
+                is another on each import.
         Raises:
             BadIdentifier: there can be no such stream. BadPayload, EventTooLarge: no such event.
         """
         stream = check_stream(self.tenant, kind, key)
-        time = None if occurred_at is None else format_time(occurred_at)
-        draft = new(stream, event, id=_NO_ID, occurred_at=time)
+        named, named_at = identity or (event, occurred_at)
+        time = None if named_at is None else format_time(named_at)
+        draft = new(stream, named, id=_NO_ID, occurred_at=time)
         said = "\0".join((draft.type, str(draft.schema), time or "", draft.encoding or ""))
         digest = sha256(said.encode() + b"\0" + draft.data).digest()
         occurrence = self._seen[kind, key, digest]
         id = named_id(self._format, self.tenant, kind, key, digest.hex(), str(occurrence))
+        time = None if occurred_at is None else format_time(occurred_at)
         self.events.append(new(stream, event, id=id, occurred_at=time))
         self._seen[kind, key, digest] += 1

@@ -38,11 +38,12 @@ from eventlog.events import (
 )
 from eventlog.events.keys import join_key
 from replay.imports.facts import Facts
+from replay.imports.rsclaw_cron import Calendar, cron_job
 from replay.imports.rsclaw_values import a_json, a_text, a_time, time_of
-from replay.imports.rsclaw_work import external_job
+from replay.imports.rsclaw_work import external_job, task
 
 FORMAT = "rsclaw"
-SESSION_META, MESSAGES, IDEM_KEYS = "session_meta", "messages", "idem_keys"
+SESSION_META, MESSAGES, IDEM_KEYS, CRON_JOBS = "session_meta", "messages", "idem_keys", "cron_jobs"
 
 _ARCHIVED = re.compile(r"archive:(?P<session>.+):gen(?P<generation>\d{1,10}):(?P<seq>\d{16,20})", re.DOTALL)
 _ACTIVE = re.compile(r"(?P<session>.+):(?P<seq>\d{16,20})", re.DOTALL)
@@ -183,14 +184,16 @@ def message_of(text: str, id: str) -> MessageAppended:
     )
 
 
-def other_events(table: str, key: str, value: Any, tenant: str) -> list[NewEvent]:
+def other_events(table: str, key: str, value: Any, tenant: str, calendar: Calendar) -> list[NewEvent]:
     """Return the events of a row of another table. Raises BadInput: there is none for it."""
+    facts = Facts(FORMAT, tenant)
+    if table == CRON_JOBS:
+        cron_job(facts, key, value, calendar)
+        return facts.events
     tell = _TABLES.get(table)
     if tell is None:
-        raise BadInput(
-            f"table {table!r} is none that can be imported", hint=f"those are {', '.join(_TABLES)}"
-        )
-    facts = Facts(FORMAT, tenant)
+        known = ", ".join([SESSION_META, MESSAGES, CRON_JOBS, *_TABLES])
+        raise BadInput(f"table {table!r} is none that can be imported", hint=f"those are {known}")
     tell(facts, key, value)
     return facts.events
 
@@ -245,6 +248,7 @@ _TABLES: dict[str, Callable[[Facts, str, Any], None]] = {
     "session_aliases": _alias,
     "pairing": _pairing,
     "computer_permissions": _permission,
+    "task_queue": task,
     "external_jobs": external_job,
     IDEM_KEYS: _delivered,
 }

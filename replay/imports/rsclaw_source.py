@@ -34,6 +34,7 @@ from replay.imports.rsclaw import (
     other_events,
     place_of,
 )
+from replay.imports.rsclaw_cron import Calendar
 
 # Called with (bytes of the file that are done, of how many).
 ReportBytes = Callable[[int, int], None]
@@ -53,23 +54,25 @@ async def import_rsclaw(
     log: Log,
     path: str | os.PathLike[str],
     *,
+    calendar: Calendar,
     tenant: str = "",
     quarantine_dir: Path,
     progress: ReportBytes | None = None,
 ) -> MoveSummary:
-    """Move a dump into the log: sessions, archive, keys, pairings, permissions, aliases …
+    """Move a dump into the log: sessions, archive, keys, pairings, permissions, tasks, schedules …
 
     Again is harmless: what the log has already is left out, and what changed is appended.
 
     Args:
-        tenant: owner of all of it. quarantine_dir: where lines that become no event are copied.
+        calendar: of schedules. tenant: owner of all of it.
+        quarantine_dir: where lines that become no event are copied.
     Raises:
         BadInput: the file cannot be read. LogUnavailable: run it again, it goes on.
     """
     found = Path(path)
     try:
         with await asyncio.to_thread(found.open, "rb") as file:
-            move = _Move(log, file, found, tenant, quarantine_dir, progress)
+            move = _Move(log, file, found, calendar, tenant, quarantine_dir, progress)
             await asyncio.to_thread(move.index)
             await move.sessions()
             await move.others()
@@ -85,6 +88,7 @@ class _Move:
         log: Log,
         file: BinaryIO,
         path: Path,
+        calendar: Calendar,
         tenant: str,
         quarantine_dir: Path,
         progress: ReportBytes | None,
@@ -93,6 +97,7 @@ class _Move:
         self._log = log
         self._file = file
         self._path = path
+        self._calendar = calendar
         self._tenant = tenant
         self._quarantine_dir = quarantine_dir
         self._progress = progress
@@ -198,7 +203,7 @@ class _Move:
     def _other(self, line: Line) -> list[NewEvent]:
         entry = self._read(line)
         try:
-            return other_events(entry.table, entry.key, entry.value, self._tenant)
+            return other_events(entry.table, entry.key, entry.value, self._tenant, self._calendar)
         except BadInput as error:
             self._reject(line, entry.table, entry.key, str(error))
             return []

@@ -27,6 +27,7 @@ from eventlog.events import (
     ItemClaimed,
     ItemCompleted,
     ItemEnqueued,
+    ItemInterrupted,
     MessageAppended,
     PlanSaved,
     RecordKept,
@@ -173,7 +174,7 @@ class _Move:
             (
                 ItemEnqueued(
                     raw(row["content"]), session=self._key, priority=row["priority"] or 0,
-                    source=raw({"operation": row["operation"]}),
+                    operation=row["operation"] or None,
                 ),
                 created,
             )
@@ -182,7 +183,9 @@ class _Move:
             case "pending":
                 pass
             case "processing":
-                steps.append((ItemClaimed(WORKER), processed))
+                # There it is taken for good, and nobody says how it ends. A claim that is never over would
+                # keep the session from all that waits behind it.
+                steps += [(ItemClaimed(WORKER), processed), (ItemInterrupted(WORKER), processed)]
             case "completed":
                 steps += [(ItemClaimed(WORKER), processed), (ItemCompleted(), processed)]
             case "cancelled":

@@ -152,7 +152,7 @@ async def test_every_column_of_every_table_comes_over(
 async def test_what_has_no_call_of_its_own_is_in_the_log_verbatim(
     store: agentlog.Store, source: SessionStore, postgres_database: dict[str, Any]
 ):
-    """The session's row as it was, the ids of compactions and summaries, times, an item's operation."""
+    """The session's row as it was, the ids of compactions and summaries, times."""
     await fill(source)
     await store.migrate_from_s0(postgres_database)
     events = [event async for block in store.log.read() for event in block if event.tenant == "acme"]
@@ -163,7 +163,6 @@ async def test_what_has_no_call_of_its_own_is_in_the_log_verbatim(
     assert said["conversation_compacted"].value["source"]["id"] == str(COMPACT)
     assert said["conversation_compacted"].occurred_at == "2026-01-02T03:07:05.678901Z"
     enqueued, cancelled = said["item_enqueued"], said["item_cancelled"]
-    assert enqueued.value["source"] == {"operation": "enqueue"}
     assert enqueued.occurred_at == "2026-01-02T03:12:05.678901Z"
     assert cancelled.occurred_at == "2026-01-02T03:13:05.678901Z"
     first, last = (event.value["source"] for event in events if event.type == "summary_recorded")
@@ -188,7 +187,7 @@ async def test_a_second_move_changes_nothing_and_what_changed_is_appended(
     ("status", "expected"),
     [
         ("pending", "pending"),
-        ("processing", "claimed"),
+        ("processing", "interrupted"),
         ("completed", "completed"),
         ("cancelled", "cancelled"),
     ],
@@ -203,7 +202,23 @@ async def test_an_item_stands_where_it_stood(
     await store.migrate_from_s0(postgres_database)
     item = await store.queue.get(str(ITEM))
     assert item is not None
-    assert (item.status, item.priority) == (expected, 0)
+    assert (item.status, item.priority, item.operation) == (expected, 0, "enqueue")
+
+
+async def test_what_was_taken_from_the_queue_keeps_nobody_waiting(
+    store: agentlog.Store, source: SessionStore, postgres_database: dict[str, Any]
+):
+    """Nobody says there how an item ended: here a claim that is never over would stop its session."""
+    await source.insert("sessions", id=S)
+    other = UUID(int=99)
+    for id, status in ((ITEM, "processing"), (other, "pending")):
+        await source.insert("queue", id=id, session_id=S, operation="enqueue", content="x", status=status)
+    await store.migrate_from_s0(postgres_database)
+    (claimed,) = await store.queue.claim("w", session=S)
+    assert claimed.id == str(other)
+    await store.queue.complete(claimed)
+    await store.queue.requeue(str(ITEM))
+    assert [item.id for item in await store.queue.claim("w")] == [str(ITEM)]
 
 
 async def test_odd_values_come_over(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -12,48 +11,13 @@ import pytest
 import agentlog
 from agentlog.errors import BadInput
 from replay.imports.rsclaw import Place, place_of
+from tests.support.rsclaw_dump import Dump
 
 A, AB = "a", "a:b"
 
 
 def message(text: str, role: str = "user", **more: Any) -> dict[str, Any]:
     return {"role": role, "content": text, **more}
-
-
-class Dump:
-    """Writes what the store would have written, as a dump."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.rows: list[tuple[str, str, Any]] = []
-
-    def row(self, table: str, key: str, value: Any) -> Dump:
-        self.rows.append((table, key, value))
-        return self
-
-    def meta(self, session: str, count: int, generation: int = 1, **changed: Any) -> Dump:
-        meta = {
-            "session_key": session, "message_count": count, "last_active": 1_700_000_000,
-            "created_at": 1_699_000_000, "generation": generation,
-        }  # fmt: skip
-        return self.row("session_meta", session, json.dumps({**meta, **changed}))
-
-    def active(self, session: str, seq: int, said: Any) -> Dump:
-        return self.row("messages", f"{session}:{seq:016}", json.dumps(said))
-
-    def archived(self, session: str, generation: int, seq: int, said: Any) -> Dump:
-        return self.row("messages", f"archive:{session}:gen{generation}:{seq:016}", json.dumps(said))
-
-    def append(self, session: str, generation: int, seq: int, said: Any) -> Dump:
-        return self.active(session, seq, said).archived(session, generation, seq, said)
-
-    def write(self, *lines: bytes) -> Path:
-        rows = [
-            json.dumps({"table": table, "key": key, "value": value}).encode()
-            for table, key, value in self.rows
-        ]
-        self.path.write_bytes(b"\n".join([*rows, *lines]) + b"\n")
-        return self.path
 
 
 @pytest.fixture
@@ -188,34 +152,11 @@ async def test_delivered_keys_come_over(store: agentlog.Store, dump: Dump):
     assert (await store.import_rsclaw(dump.path)).events_new == 0
 
 
-JOB = {"status": "Pending", "next_poll_at": 4_000_000_000, "submitted_at": 1_700_000_000, "prompt": "a cat"}
-
-
-@pytest.mark.parametrize(
-    ("changed", "status", "delivery"),
-    [
-        ({"provider": "kling", "session_key": "s"}, "pending", "none"),
-        ({"status": "Done", "result": {"url": "u"}}, "completed", "waiting"),
-        ({"status": "Failed", "error": "no", "delivered_at": 1_700_000_100}, "failed", "delivered"),
-        ({"status": "TimedOut"}, "timed_out", "waiting"),
-    ],
-)
-async def test_provider_jobs_come_over_as_they_stand(
-    store: agentlog.Store, dump: Dump, changed: dict[str, Any], status: str, delivery: str
-):
-    dump.row("external_jobs", "j1", json.dumps(JOB | changed))
-    summary = await store.import_rsclaw(dump.write())
-    assert [row.reason for row in summary.rejected] == []
-    job = await store.external.get("j1")
-    assert job is not None
-    assert (job.status, job.delivery) == (status, delivery)
-    assert (job.provider, job.session) == (changed.get("provider", "rsclaw"), changed.get("session_key"))
-    assert job.request["prompt"] == "a cat"
-
-
 BAD = [
     (b'{"table": "idem_keys", "key": "k", "value": "now"}', "idem_keys", "must be a Unix time"),
-    (b'{"table": "external_jobs", "key": "j", "value": "{}"}', "external_jobs", "no status"),
+    (b'{"table": "external_jobs", "key": "j", "value": "{}"}', "external_jobs", "missing required field"),
+    (b'{"table": "task_queue", "key": "t", "value": "[]"}', "task_queue", "none of this table's"),
+    (b'{"table": "cron_jobs", "key": "c", "value": "{}"}', "cron_jobs", "missing required field"),
     (b"not json", "", "no row of a dump"),
     (b'{"table": "kv", "key": "k"}', "", "missing required field"),
     (b'{"table": "kv", "key": "k", "value": 7}', "kv", "must be a text"),

@@ -6,9 +6,10 @@ from datetime import UTC, datetime
 
 import pytest
 
+import agentlog
 from agentlog.errors import AlreadyExists, BadIdentifier, BadInput, BadPayload, Conflict, NotFound
 from agentlog.session_changes import decide_create, decide_end, decide_save, decide_update, saved
-from eventlog.envelope import StreamId
+from eventlog.envelope import StreamId, new_event
 from eventlog.events import SessionCreated, SessionEnded, SessionUpdated
 from projections.session import ACTIVE, DELETED, ENDED, Session
 
@@ -213,3 +214,19 @@ async def test_lists_are_filtered_by_type_parent_and_time_and_page_through_all(s
     assert [s.key for s in everybody] == ["sub2", "sub1", "sub0", "root", "old"]
     rest = await store.sessions.list(all_tenants=True, after=everybody[3])
     assert [(s.key, s.tenant) for s in rest] == [("old", "acme")]
+
+
+@pytest.mark.parametrize("odd", [[1, None], "all", 7, False, {"model": None, "of": "another release"}])
+async def test_s0_fault_an_unreadable_config_becomes_the_default(store: agentlog.Store, odd):
+    """Any JSON comes back as it was; what is none is refused; an event nobody can read changes nothing."""
+    await store.sessions.create("k", config=odd, permissions=odd)
+    for name in ("config", "permissions"):
+        with pytest.raises(BadPayload):
+            await store.sessions.update("k", **{name: {"model": object()}})
+    stream = StreamId("", "session", "k")
+    for type in ("session_updated", "session_created"):
+        later = new_event(stream, type, {"config": "unknown"}, id=store.log.ids.next(), schema=9)
+        await store.log.append(agentlog.Command([later]))
+    session = await store.sessions.get("k")
+    assert session is not None
+    assert (session.config, session.permissions) == (odd, odd)

@@ -16,7 +16,7 @@ import contextlib
 import itertools
 import os
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -49,14 +49,14 @@ def fresh_schema() -> str:
 
 
 @contextlib.asynccontextmanager
-async def fresh_database(server: EmbeddedPostgres) -> AsyncIterator[dict[str, Any]]:
+async def fresh_database(postgres: Mapping[str, Any]) -> AsyncIterator[dict[str, Any]]:
     """Make an empty database; yield the arguments for asyncpg.connect; drop it, with whoever is connected."""
     name = f"test_{os.getpid()}_{next(_numbers)}"
-    admin = await asyncpg.connect(**server.connection)
+    admin = await asyncpg.connect(**postgres)
     try:
         # FILE_COPY would checkpoint twice; template1 is small, so its blocks through the WAL are quicker.
         await admin.execute(f"create database {name} strategy wal_log")
-        yield {**server.connection, "database": name}
+        yield {**postgres, "database": name}
         await admin.execute(f"drop database {name} with (force)")
     finally:
         await admin.close()

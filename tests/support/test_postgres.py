@@ -13,7 +13,7 @@ def test_no_two_tests_get_the_same_schema():
 
 async def test_a_fresh_database_is_empty_and_gone_afterwards(postgres_server):
     """Also when the test left something in it, and a connection open."""
-    async with fresh_database(postgres_server) as arguments:
+    async with fresh_database(postgres_server.connection) as arguments:
         connection = await asyncpg.connect(**arguments)
         assert await connection.fetchval("select count(*) from pg_tables where schemaname = 'public'") == 0
         await connection.execute("create table left_behind ()")

@@ -63,6 +63,9 @@ def test_the_commands_are_those_of_the_design():
                 "clear",
             )
         ),
+        *(f"sessions {name}" for name in ("create", "append", "edit", "remove", "save", "generation")),
+        *("sessions compactions", "sessions summaries"),
+        *(f"delivery {name}" for name in ("show", "mark", "cleanup")),
         *(f"sessions alias {name}" for name in ("ls", "resolve", "set", "remove")),
         *(f"replay {name}" for name in ("rebuild", "state", "blame", "diff", "step")),
         *("archive queries", "archive query", "report"),
