@@ -138,14 +138,20 @@ async def test_a_task_that_went_on_is_told_further(store: agentlog.Store, dump: 
 
 
 @pytest.mark.parametrize(
-    ("changed", "status", "delivery", "reason"),
+    ("changed", "status", "delivery", "reason", "again"),
     [
-        ({}, "pending", "none", None),
-        ({"status": "Polling", "error": "busy"}, "pending", "none", "busy"),
-        ({"status": "Done", "result_url": "u", "result_path": "p"}, "completed", "waiting", None),
-        ({"status": "Failed", "error": "no", "delivered_at": T0 + 9}, "failed", "delivered", "no"),
-        ({"status": "TimedOut", "delivery_attempts": 2, "error": "sink"}, "timed_out", "waiting", "sink"),
-        ({"status": "Done", "delivery_attempts": 60}, "completed", "given_up", None),
+        ({}, "pending", "none", None, True),
+        ({"status": "Polling", "error": "busy"}, "pending", "none", "busy", True),
+        ({"status": "Done", "result_url": "u", "result_path": "p"}, "completed", "waiting", None, False),
+        ({"status": "Failed", "error": "no", "delivered_at": T0 + 9}, "failed", "delivered", "no", False),
+        (
+            {"status": "TimedOut", "delivery_attempts": 2, "error": "sink"},
+            "timed_out",
+            "waiting",
+            "sink",
+            True,
+        ),
+        ({"status": "Done", "delivery_attempts": 60}, "completed", "given_up", None, False),
     ],
 )
 async def test_every_field_of_a_provider_job_comes_over(
@@ -155,13 +161,15 @@ async def test_every_field_of_a_provider_job_comes_over(
     status: str,
     delivery: str,
     reason: str | None,
+    again: bool,  # at its own time; otherwise at once, or never
 ):
     await imported(store, dump, "external_jobs", JOB | changed)
     job = await store.external.get("j1")
     assert job is not None
     assert (job.status, job.delivery, job.reason) == (status, delivery, reason)
     assert (job.provider, job.session, job.external_id) == ("kling", "agent:main", "ext-7")
-    assert (job.timeout_at, job.poll_at) == (moment(SOON + 600), moment(SOON))
+    assert job.timeout_at == moment(SOON + 600)
+    assert (job.act_at == moment(SOON)) == again
     assert (job.request["prompt"], job.request["delivery"]["target_id"]) == ("a cat", "c1")
     if changed.get("result_url"):
         assert job.result == {"url": "u", "path": "p"}

@@ -142,9 +142,10 @@ class StoreMachine(RuleBasedStateMachine):
     def run(self, waiting: Awaitable[T]) -> T:
         return self.place.run(waiting)
 
-    @rule(how=st.sampled_from(INTERRUPTIONS))
-    def interrupt(self, how: str) -> None:
-        self.place.interrupt(how)
+    @rule(how=st.sampled_from([None, None, None, *INTERRUPTIONS]))
+    def interrupt(self, how: str | None) -> None:
+        if how is not None:  # most of the time goes to operations
+            self.place.interrupt(how)
 
     def teardown(self) -> None:
         self.place.done["examples"] += 1
