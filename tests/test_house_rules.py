@@ -27,6 +27,7 @@ TESTED_THROUGH = {
     "projections/archive/": "tests/projections/archive/test_archive.py",
     "replay/": "tests/replay/test_histories.py",  # random histories, damaged and repaired
     "agentlog/doctor.py": "tests/agentlog/cli",
+    "agentlog/imports.py": "tests/agentlog/test_rsclaw.py",  # each source has tests of its own
     "agentlog/servers.py": "tests/agentlog/test_store.py",  # what opening a store does first
     "agentlog/opening.py": "tests/agentlog/test_store.py",
     "agentlog/schedule_sets.py": "tests/agentlog/test_schedule.py",  # the base of its handle, as is the next

@@ -78,22 +78,23 @@ def cron_job(facts: Facts, key: str, value: Any, calendar: Calendar) -> None:
 
 def _times(schedule: str | dict[str, Any], host_zone: str) -> tuple[str, str]:
     """Return the cron expression of a job and the zone it is read in."""
-    match schedule:
-        case str(cron):
-            return cron, host_zone
-        case {"kind": "once", **rest}:
-            raise BadInput(
-                f"it runs once ({msgspec.json.encode(rest).decode()}), which no schedule does",
-                hint="enqueue a task with run_at",
-            )
-        case {"kind": "every", **rest}:
-            every_ms = rest.get("every_ms", rest.get("everyMs"))
-            anchor_ms = rest.get("anchor_ms", rest.get("anchorMs"))
-            if type(every_ms) is int and every_ms > 0:
-                return interval(every_ms, anchor_ms if type(anchor_ms) is int else 0), "UTC"
-        case {"expr": str(cron), **rest} if rest.get("kind", "cron") in ("cron", None):
-            zone = rest.get("tz")
-            return cron, zone if isinstance(zone, str) and zone else host_zone
+    if isinstance(schedule, str):
+        return schedule, host_zone
+    kind = schedule.get("kind", "cron")
+    if kind == "once":
+        when = {name: value for name, value in schedule.items() if name != "kind"}
+        raise BadInput(
+            f"it runs once ({msgspec.json.encode(when).decode()}), which no schedule does",
+            hint="enqueue a task with run_at",
+        )
+    if kind == "every":
+        every_ms = schedule.get("every_ms", schedule.get("everyMs"))
+        anchor_ms = schedule.get("anchor_ms", schedule.get("anchorMs"))
+        if type(every_ms) is int and every_ms > 0:
+            return interval(every_ms, anchor_ms if type(anchor_ms) is int else 0), "UTC"
+    cron, zone = schedule.get("expr"), schedule.get("tz")
+    if kind in ("cron", None) and isinstance(cron, str):
+        return cron, zone if isinstance(zone, str) and zone else host_zone
     raise BadInput(f"schedule {msgspec.json.encode(schedule).decode()} is none that is known")
 
 
