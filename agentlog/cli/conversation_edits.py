@@ -9,10 +9,10 @@ from cyclopts import App, Parameter
 
 from agentlog.cli.options import NO_OPTIONS, Options
 from agentlog.cli.progress import Progress
-from agentlog.cli.queues import read_body
 from agentlog.cli.running import FINE, with_store
 from agentlog.cli.sessions import sessions
 from agentlog.cli.show import Output
+from agentlog.cli.values import read_json
 
 if TYPE_CHECKING:
     from agentlog.message import Draft
@@ -57,7 +57,7 @@ def append(
     """
 
     async def work(store: Store, output: Output, progress: Progress) -> int:
-        message = {"role": role, "content": read_body(content)}
+        message = {"role": role, "content": read_json(content)}
         receipt = await store.conversation.append(
             session, message, model=model, idempotency_key=idempotency_key
         )
@@ -82,7 +82,7 @@ def edit(session: str, message: str, content: str, /, *, options: Options = NO_O
     """
 
     async def work(store: Store, output: Output, progress: Progress) -> int:
-        _changed(await store.conversation.edit(session, message, content=read_body(content)), output)
+        _changed(await store.conversation.edit(session, message, content=read_json(content)), output)
         return FINE
 
     return with_store(options, work)

@@ -8,9 +8,9 @@ from cyclopts import App
 
 from agentlog.cli.options import NO_OPTIONS, Options
 from agentlog.cli.progress import Progress
-from agentlog.cli.queues import read_body
 from agentlog.cli.running import FINE, WRONG, with_store
 from agentlog.cli.show import Output
+from agentlog.cli.values import read_json
 
 if TYPE_CHECKING:
     from agentlog.store import Store
@@ -57,7 +57,7 @@ def mark(key: str, /, *, details: str | None = None, options: Options = NO_OPTIO
     """
 
     async def work(store: Store, output: Output, progress: Progress) -> int:
-        said = None if details is None else read_body(details)
+        said = None if details is None else read_json(details)
         _show(key, await store.delivery.mark(key, details=said), output)
         return FINE
 

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import invariant, precondition, rule
 
-from agentlog.answers import ANSWERS, ENQUEUE, INTERRUPT, MERGE, REJECT, ROLLBACK
 from agentlog.errors import BadInput, Busy, ClaimLost, Refused
+from agentlog.queue_answers import ANSWERS, ENQUEUE, INTERRUPT, MERGE, REJECT, ROLLBACK
 from tests.support.machine import StoreMachine, run_machine
 
 SESSIONS = st.sampled_from([None, "s", "s:x"])

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import invariant, precondition, rule
 
-from agentlog.duty import Limits
 from agentlog.errors import ClaimLost, Refused
-from agentlog.lanes import RELEASES_MAX
+from agentlog.task_changes import Limits
+from agentlog.task_lanes import RELEASES_MAX
 from tests.support.machine import StoreMachine, run_machine
 
 RETRIES_MAX = 1

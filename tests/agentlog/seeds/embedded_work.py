@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import msgspec
 
 import agentlog
-from agentlog.definition import Definition
+from agentlog.schedule_definition import Definition
 
 Seen = tuple[
     str, list[str], int, int, str | None, bool
@@ -188,7 +188,7 @@ class OnAgentlog:
 
     async def cron_put(self, id: str, job: Cron) -> None:
         cron, message, enabled = job
-        await self.store.schedule.put(id, cron, message, paused=not enabled)
+        await self.store.schedule.set(id, cron, message, paused=not enabled)
 
     async def cron_get(self, id: str) -> Cron | None:
         found = await self.store.schedule.get(id)
