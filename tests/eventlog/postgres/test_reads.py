@@ -111,7 +111,7 @@ async def test_a_cancelled_query_gives_its_place_back(opened: OpenLog):
     assert (await asyncio.wait_for(log.reads.head(), 20))["position"] == 0
 
 
-async def test_connections_that_broke_are_replaced(log: Log, admin: asyncpg.Connection):
+async def test_connections_that_broke_are_replaced(opened: OpenLog, admin: asyncpg.Connection):
     """A restarted server costs at most the queries that were under way, and those are asked once more."""
     query = "SELECT pg_sleep(60)"
 
@@ -125,6 +125,7 @@ async def test_connections_that_broke_are_replaced(log: Log, admin: asyncpg.Conn
         assert await admin.fetchval("SELECT pg_terminate_backend($1, 60000)", pid)
         return int(pid)
 
+    log = await opened(command_timeout_s=600.0)  # it ends by what is done to it, however slow the machine
     await log.reads.head()  # a connection from before lies idle
     sleeping = asyncio.create_task(log.reads.fetch(query))
     first, second = await break_it(), await break_it()
