@@ -113,7 +113,7 @@ async def test_a_cancelled_query_gives_its_place_back(opened: OpenLog):
 
 async def test_connections_that_broke_are_replaced(opened: OpenLog, admin: asyncpg.Connection):
     """A restarted server costs at most the queries that were under way, and those are asked once more."""
-    query = "SELECT pg_sleep(60)"
+    query = "SELECT pg_sleep(60) AS to_be_broken"  # no other test's, whose session may still be there
 
     async def break_it() -> int:
         """Wait until a session runs the query, and end that session."""
