@@ -107,7 +107,7 @@ def _recover(
     if random.random() < 0.04:
         for finding in store.verify():
             raise Broken(f"FALSE ALARM {finding}")
-    if random.random() < 0.04:
+    if until and random.random() < 0.04:
         result.damaged = True
         if wrong := spoil(root, past, until, random):
             raise Broken(wrong)
