@@ -107,10 +107,19 @@ class SegmentDirectory:
                 f"the file system of {self.path} has no flock: {error.strerror}",
                 hint="put the data directory on a local disk",
             ) from error
-        # Invariant: who may write holds the lock that others find. In a directory that was moved,
-        # deleted or made anew this one guards nothing, and what it guarded is not found any more.
-        if not self.is_at(self._lock_fd, path):
+        try:
+            self._check_place()
+        except BaseException:
             self._io.unlock(self._lock_fd)
+            raise
+
+    def _check_place(self) -> None:
+        """Invariant: who may write holds the lock that others find.
+
+        In a directory that was moved, deleted or made anew this one guards nothing, and what it
+        guarded is not found any more.
+        """
+        if not self.is_at(self._lock_fd, os.path.join(self.path, "LOCK")):
             raise MirrorUnavailable(
                 f"{self.path} is not the directory that was opened: it was moved, deleted or made anew",
                 hint="put it back, or open the store again",
@@ -141,14 +150,19 @@ class SegmentDirectory:
         """Create a segment that holds its header, durably; return its descriptor. Needs the lock.
 
         The name appears only after the header was synced, so a named segment whose header does
-        not read is damaged, never torn.
+        not read is damaged, never torn. And only where the lock is: sealing took two syncs, and a copy
+        of the directory that was put in its place meanwhile lacks the seal.
+
+        Raises MirrorUnavailable: the directory was moved, deleted or made anew.
         """
+        self._check_place()
         path = self.segment_path(base_position)
         new_path = path + NEW_SUFFIX
         fd = self._io.open(new_path, os.O_RDWR | os.O_CREAT | os.O_TRUNC)
         try:
             write_all(self._io, fd, header, 0)
             self._io.fdatasync(fd)
+            self._check_place()
             self._io.rename(new_path, path)
             sync_directory(self._io, self.path)
         except BaseException:

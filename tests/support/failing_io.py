@@ -46,6 +46,8 @@ class FailingIo(SystemIo):
 class FaultAt:
     """Any Io, of which one call fails: the n-th of those in `FAULTED`, whichever it is.
 
+    What cannot be short goes through, and the next read or write is: threads do not keep an order.
+
     Attributes:
         at: number of the call that fails, from 0; None while none shall.
         failure: the errno it raises, or SHORT: a read or write of half of what was asked for.
@@ -58,6 +60,7 @@ class FaultAt:
         | {"ftruncate", "rename", "link", "unlink", "mkdir", "lock"}
     )
     SHORT = -1
+    CAN_BE_SHORT = frozenset({"pread", "pwrite"})
 
     def __init__(self, io: Any, at: int | None = None, failure: int = 0) -> None:
         self._io = io
@@ -65,6 +68,7 @@ class FaultAt:
         self.failure = failure
         self.calls: list[tuple[str, str]] = []
         self.phase = ""
+        self._failed = False
 
     def __getattr__(self, name: str) -> Any:
         method = getattr(self._io, name)
@@ -73,8 +77,9 @@ class FaultAt:
     def _call(self, name: str, method: Any, *arguments: Any, **options: Any) -> Any:
         number = len(self.calls)
         self.calls.append((self.phase, name))
-        if number != self.at:
+        if not self._is_due(number, name):
             return method(*arguments, **options)
+        self._failed = True
         if self.failure == self.SHORT:
             return self._short(name, method, *arguments)
         if name == "close":  # whatever close says, the descriptor is gone
@@ -82,6 +87,13 @@ class FaultAt:
         if name == "pwrite":  # a write that fails may have written a part
             self._short(name, method, *arguments)
         raise OSError(self.failure, os.strerror(self.failure))
+
+    def _is_due(self, number: int, name: str) -> bool:
+        if self.at is None or self._failed:
+            return False
+        if self.failure == self.SHORT:
+            return number >= self.at and name in self.CAN_BE_SHORT
+        return number == self.at
 
     def _short(self, name: str, method: Any, fd: int, second: Any, offset: int) -> Any:
         half = (len(second) if name == "pwrite" else second) // 2

@@ -213,6 +213,40 @@ def test_a_directory_that_is_not_what_was_opened_takes_no_more_events(tmp_path: 
     store.close()
 
 
+@pytest.mark.parametrize("at_sync", [1, 2, 3])
+def test_a_copy_put_in_the_place_of_a_directory_that_is_sealing_gets_no_segment(
+    tmp_path: Path, at_sync: int
+) -> None:
+    """A segment after one without its seal would make damage of what was only copied too early."""
+    history = History().commit_many(3, size=5000)
+    directory = tmp_path / "segments"
+
+    class Swapping(SystemIo):
+        syncs: int | None = None
+
+        def fdatasync(self, fd: int) -> None:
+            if self.syncs is not None:
+                self.syncs += 1
+                if self.syncs == at_sync:  # before the index, the seal, the next header is on disk
+                    shutil.copytree(directory, tmp_path / "copy")
+                    directory.rename(tmp_path / "aside")
+                    (tmp_path / "copy").rename(directory)
+            super().fdatasync(fd)
+
+    store = open_store(io := Swapping(), str(directory), segment_bytes_max=4096)
+    store.append([history.block(0, 2)])
+    store.sync()
+    io.syncs = 0
+    with pytest.raises(MirrorUnavailable, match="moved, deleted"):
+        store.append([history.block(2, 3)])
+    assert io.syncs >= at_sync
+    store.close()
+    again = open_store(SystemIo(), str(directory), witness=2)
+    assert lines_of(again) == history.lines[:2]
+    again.append([history.block(2, 3)])
+    again.close()
+
+
 def test_a_forked_child_does_not_keep_its_parents_lock(tmp_path: Path) -> None:
     """A flock lasts as long as any copy of its descriptor: the child of a killed parent would hold it."""
     store = open_store(SystemIo(), str(tmp_path / "segments"))
