@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
@@ -14,6 +15,12 @@ from tests.support.postgres import fresh_database, fresh_schema, start_shared_se
 # Machines are busy; a slow example is no failure.
 settings.register_profile("agentlog", deadline=None, print_blob=True)
 settings.load_profile("agentlog")
+
+# Under nohup, or in the background of a shell, these are ignored, also by processes that tests start
+# and end by them.
+for _number, _handler in ((signal.SIGHUP, signal.SIG_DFL), (signal.SIGINT, signal.default_int_handler)):
+    if signal.getsignal(_number) is signal.SIG_IGN:
+        signal.signal(_number, _handler)
 
 
 @pytest.fixture(scope="session")
