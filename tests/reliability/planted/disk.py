@@ -91,8 +91,14 @@ BUGS: tuple[Bug, ...] = (
     bug(
         "a lock is not asked whether it is the right one",
         "nobody moves a directory that is in use",
-        FILES, "        if not self.is_at(self._lock_fd, path):\n", "        if False:\n",
+        FILES, '        if not self.is_at(self._lock_fd, os.path.join(self.path, "LOCK")):\n', "        if False:\n",
         "tests/eventlog/segment/test_reopening.py",
+    ),
+    bug(
+        "a segment is named in whatever directory is there by then",
+        "a lock that was right stays right",
+        FILES, "            self._check_place()\n            self._io.rename", "            self._io.rename",
+        SHARING_TESTS,
     ),
     bug(
         "a forked child keeps the lock",
@@ -144,8 +150,8 @@ BUGS: tuple[Bug, ...] = (
     bug(
         "a segment gets its name before its header is on disk",
         "rename is atomic",
-        FILES, "            self._io.fdatasync(fd)\n            self._io.rename(new_path, path)\n",
-        "            self._io.rename(new_path, path)\n",
+        FILES, "            self._io.fdatasync(fd)\n            self._check_place()\n            self._io.rename(new_path, path)\n",
+        "            self._check_place()\n            self._io.rename(new_path, path)\n",
         SIMULATE, CRASH_TESTS,
     ),
     bug(
