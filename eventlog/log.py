@@ -216,8 +216,7 @@ class Log:
                 end = (await self.head()).position
             except LogUnavailable as error:
                 end, away = self.segments.durable_position, error
-        blocks = self.segments.read(after, min(end, self.segments.durable_position))
-        while (block := await asyncio.to_thread(next, blocks, None)) is not None:
+        async for block in self._parts.mirror.read(after, min(end, self.segments.durable_position)):
             after = block[-1].position
             yield block
         if away is not None:

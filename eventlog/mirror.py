@@ -9,11 +9,11 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
-from eventlog.envelope import event_hash
+from eventlog.envelope import Event, event_hash
 from eventlog.errors import AgentlogError, CopiesDisagree, Damaged, MirrorUnavailable
 from eventlog.postgres.reads import Reads, StoredEvent
 from eventlog.segment.store import Block, NotContiguous, SegmentStore
@@ -65,6 +65,24 @@ class Mirror:
         head = await loop.run_in_executor(self._thread, self._append, blocks)
         if head < last:
             await self.catch_up(last)
+
+    async def read(self, after: int, until: int) -> AsyncIterator[Sequence[Event]]:
+        """Yield events with after < position <= until by blocks, as far as the local copy has them.
+
+        It ends early where the directory was moved, deleted or made anew, which the next append mends:
+        what this process knows of its files is not true any more, and Postgres has the rest.
+        Raises Damaged, MirrorUnavailable: the files do not read, and are those that were opened.
+        """
+        blocks = self.store.read(after, until)
+        try:
+            while (block := await asyncio.to_thread(next, blocks, None)) is not None:
+                yield block
+        except (Damaged, MirrorUnavailable) as error:
+            if self.store.in_place:
+                raise
+            _logger.warning(
+                "reading from Postgres, not from what is at %s now: %s", self.store.directory, error
+            )
 
     async def catch_up(self, until: int, progress: Callable[[int], None] | None = None) -> None:
         """Copy from Postgres what the segments lack up to `until`, and sync.

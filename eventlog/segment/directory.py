@@ -113,13 +113,18 @@ class SegmentDirectory:
             self._io.unlock(self._lock_fd)
             raise
 
+    @property
+    def in_place(self) -> bool:
+        """Whether the directory at `path` is the one that was opened."""
+        return self.is_at(self._lock_fd, os.path.join(self.path, "LOCK"))
+
     def _check_place(self) -> None:
         """Invariant: who may write holds the lock that others find.
 
         In a directory that was moved, deleted or made anew this one guards nothing, and what it
         guarded is not found any more.
         """
-        if not self.is_at(self._lock_fd, os.path.join(self.path, "LOCK")):
+        if not self.in_place:
             raise MirrorUnavailable(
                 f"{self.path} is not the directory that was opened: it was moved, deleted or made anew",
                 hint="put it back, or open the store again",

@@ -113,6 +113,11 @@ class SegmentStore:
         return Recovery(self._tail.cuts)
 
     @property
+    def in_place(self) -> bool:
+        """Whether the directory is the one that was opened: not moved, deleted or made anew."""
+        return self._files.in_place
+
+    @property
     def head_position(self) -> int:
         """The last position in the segments; 0 when there is none. Others may have appended since."""
         return self._tail.head.position - 1

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import random
 from pathlib import Path
 
 import asyncpg
@@ -59,6 +61,34 @@ async def test_invariant_3_events_of_others_are_copied_in_before_one_s_own_is_ac
     assert one.segments.durable_position == receipt.last_position == 6
     assert await same_bytes(one) == 6
     assert other.segments.head_position == 5
+
+
+@pytest.mark.parametrize("there", ["nothing", "a restored one"])
+async def test_a_reader_whose_directory_was_replaced_reads_postgres(
+    opened: OpenLog, tmp_path: Path, there: str
+):
+    """What it knows of the files it opened is not true of others: a restored copy has other blocks."""
+    reader = await opened("data", segment_bytes_max=4096)
+    for _ in range(20):
+        await reader.append(saying(A, random.randbytes(500).hex()))
+    assert len(reader.segments.segments()) > 2
+    writer = await opened("other")
+    (tmp_path / "data").rename(tmp_path / "aside")
+    if there == "a restored one":
+        await (await opened("data")).close()
+    await writer.append(saying(A, "the last"))
+    assert [event.position async for block in reader.read() for event in block] == [*range(1, 22)]
+    assert [event.position async for block in reader.read(after=10) for event in block] == [*range(11, 22)]
+
+
+async def test_a_reader_of_a_damaged_file_is_told_so(opened: OpenLog):
+    """Postgres has the event, but a damaged copy is to be known."""
+    log = await opened()
+    await log.append(saying(A, "x" * 50))
+    os.truncate(log.segments.segments()[0].path, 300)
+    with pytest.raises(Damaged):
+        async for _ in log.read():
+            pass
 
 
 async def test_logs_on_one_directory_write_every_event_once(opened: OpenLog):
