@@ -194,10 +194,7 @@ class Writer:
         batch = self._form(taken)
         self._again += batch.deferred + batch.doubtful
         for pending, stream, expected, actual in batch.conflicts:
-            if pending.maybe_sent:  # its own commit may be what moved the stream
-                await self.refresh(pending.streams)
-                if await self._was_committed(pending):
-                    continue
+            # Not by its own commit: `_settle` has looked that up on this very state of its streams.
             # Who repeats a command expects what was true the first time; its key tells.
             if not await self._tell(pending, await self._outcomes.by_key(pending)):
                 refuse(pending, conflict(stream, expected, actual))

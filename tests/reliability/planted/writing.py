@@ -138,13 +138,6 @@ BUGS: tuple[Bug, ...] = (
         "tests/eventlog/test_refreshed.py",
     ),
     bug(
-        "a conflict with oneself is told",
-        "the stream has moved, whoever did it",
-        WRITER, "            if pending.maybe_sent:  # its own commit",
-        "            if False:  # its own commit",
-        OUTCOME_TESTS,
-    ),
-    bug(
         "a repeat after an unknown outcome is not looked up",
         "who sends it again wants it appended",
         WRITER, "self._outcomes.is_doubtful(command.events[0].id)", "False",
@@ -186,7 +179,7 @@ BUGS: tuple[Bug, ...] = (
         "it is synced in a moment",
         WRITER, "self._appender.send(batch, self._acknowledger.mirror.durable_position)",
         "self._appender.send(batch, self.head_position)",
-        MIRROR_TESTS,
+        SIMULATE, MIRROR_TESTS,
     ),
     bug(
         "subscribers are woken before the commit",
