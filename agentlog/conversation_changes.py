@@ -34,6 +34,7 @@ _PLAIN = (
 CLEARABLE = ("content", "parent_id", "model", "response_id", "request_id", "stop_reason", *OPAQUE[1:])
 # What one event may say at most (fields.Integer).
 _USAGE_MAX = 2**31 - 1
+_USAGE_EVENTS_MAX = 1000  # of one call
 
 
 class Edits(TypedDict, total=False):
@@ -254,8 +255,13 @@ def spent(usage: Any, cost: Any, model: str | None, source: Any) -> list[UsageRe
     try:
         left = dict(usage) if isinstance(usage, dict) else msgspec.structs.asdict(usage or Usage())
         parts = max([1, *(-(-abs(int(value)) // _USAGE_MAX) for value in left.values())])
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise BadInput(f"usage cannot be read: {error}") from error
+    for name, value in left.items():
+        if not isinstance(value, int):
+            raise BadInput(f"{name} is {value!r} and must be a whole number of tokens")
+    if parts > _USAGE_EVENTS_MAX:
+        raise BadInput(f"usage counts more than {_USAGE_MAX * _USAGE_EVENTS_MAX:,} tokens of a kind: {left}")
     events = []
     for part in range(parts):
         now = {name: max(-_USAGE_MAX, min(_USAGE_MAX, value)) for name, value in left.items()}

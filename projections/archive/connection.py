@@ -7,6 +7,7 @@ User SQL is one SELECT (`guard.py`); besides, DuckDB itself is locked to the arc
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from types import TracebackType
@@ -151,35 +152,51 @@ class Connection:
     def _run(self, query: str, parameters: Mapping[str, Any] | None) -> Result:
         # A cursor of its own: an open result would block the connection for the next query.
         cursor = self._open().cursor()
-        with self._limited(cursor):
+        limited = TimeLimit(cursor, self._timeout_s).limited
+        with limited():
             cursor.execute(query) if parameters is None else cursor.execute(query, parameters)
-        return Result(cursor, self._limited)
+        return Result(cursor, limited)
 
     def _open(self) -> duckdb.DuckDBPyConnection:
         if self._connection is None:
             raise Closed("this archive connection was closed", hint="open another one")
         return self._connection
 
+
+class TimeLimit:
+    """How long DuckDB may work on one query, all its fetches together; None: for ever."""
+
+    def __init__(self, cursor: duckdb.DuckDBPyConnection, timeout_s: float | None) -> None:
+        self._cursor, self._timeout_s = cursor, timeout_s
+        self._worked_s = 0.0
+
     @contextmanager
-    def _limited(self, cursor: duckdb.DuckDBPyConnection) -> Iterator[None]:
-        """Stop what runs after the time limit, and turn DuckDB's errors into ours."""
-        timer = threading.Timer(self._timeout_s, cursor.interrupt) if self._timeout_s else None
-        if timer:
+    def limited(self) -> Iterator[None]:
+        """Stop what runs when the time is used up, and turn DuckDB's errors into ours."""
+        timer, started = None, time.monotonic()
+        if self._timeout_s is not None:
+            if self._worked_s >= self._timeout_s:
+                raise self._too_long()
+            timer = threading.Timer(self._timeout_s - self._worked_s, self._cursor.interrupt)
             timer.daemon = True
             timer.start()
         try:
             yield
         except duckdb.InterruptException as error:
-            raise BadInput(f"the query took longer than {self._timeout_s} seconds and was stopped") from error
+            raise self._too_long() from error
         except duckdb.OutOfMemoryException as error:
             raise BadInput(f"the query needs more memory than it may use: {error}") from error
-        except duckdb.IOException as error:
+        except (duckdb.IOException, UnicodeDecodeError) as error:  # its message may hold the damaged bytes
             raise damaged(f"an archive file cannot be read: {error}", "archive") from error
         except (duckdb.Error, UnicodeEncodeError, OverflowError) as error:
             raise BadInput(f"DuckDB refuses the query: {error}") from error
         finally:
+            self._worked_s += time.monotonic() - started
             if timer:
                 timer.cancel()
+
+    def _too_long(self) -> BadInput:
+        return BadInput(f"the query took longer than {self._timeout_s} seconds and was stopped")
 
 
 class Result:
@@ -200,7 +217,7 @@ class Result:
 
     def __iter__(self) -> Iterator[tuple[Any, ...]]:
         while True:
-            with self._limited(self._cursor):
+            with self._limited():
                 rows = self._cursor.fetchmany(_FETCH_ROWS)
             if not rows:
                 return
@@ -216,7 +233,7 @@ class Result:
 
     def df(self) -> Any:
         """All rows that are left as a pandas DataFrame; needs pandas."""
-        with self._limited(self._cursor):
+        with self._limited():
             return self._cursor.df()
 
 

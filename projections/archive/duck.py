@@ -14,7 +14,7 @@ from typing import Any
 import duckdb
 
 from projections.archive.columns import TABLES
-from projections.archive.manifest import Manifest
+from projections.archive.manifest import Manifest, damaged
 from projections.archive.prices import read_prices
 
 HERE = Path(__file__).parent
@@ -104,7 +104,10 @@ def create_archived(connection: duckdb.DuckDBPyConnection, directory: Path, mani
             )
         else:
             text = filled("views/table_archived_empty", table=table, types=column_types(table))
-        connection.execute(text)
+        try:
+            connection.execute(text)
+        except (duckdb.Error, UnicodeDecodeError) as error:  # it quotes bytes that need not be text
+            raise damaged(f"an archive file cannot be read: {error}", "archive") from error
 
 
 def create_views(connection: duckdb.DuckDBPyConnection, tenant: str | None, prices: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -14,7 +15,7 @@ import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from eventlog.errors import Damaged, FormatTooNew
+from eventlog.errors import AgentlogError, Damaged, FormatTooNew
 from eventlog.events import (
     ConversationCompacted,
     GenerationStarted,
@@ -201,6 +202,20 @@ def test_all_files_damaged_at_once_are_made_again_in_order(tmp_path: Path) -> No
     assert archive.rebuild(history.head) == ranges >= 3
     with archive.connect(history.head) as connection:
         assert everything(connection) == before
+
+
+def test_whatever_a_damaged_file_makes_of_a_query_is_explained(tmp_path: Path) -> None:
+    """DuckDB quotes the bytes that it cannot read, and they need not be text."""
+    history = some_history()
+    archive = history.archive(tmp_path)
+    archive.build(history.head)
+    for path in parquet_files(tmp_path):
+        whole = path.read_bytes()
+        for at in range(8, len(whole), len(whole) // 12):
+            path.write_bytes(whole[:at] + bytes(255 - byte for byte in whole[at : at + 4]) + whole[at + 4 :])
+            with suppress(AgentlogError), archive.connect(history.head) as connection:
+                everything(connection)
+        path.write_bytes(whole)
 
 
 def test_a_file_that_is_not_in_the_manifest_is_named_not_read_and_swept(tmp_path: Path) -> None:

@@ -139,6 +139,16 @@ def test_a_query_that_takes_too_long_is_stopped(tmp_path: Path) -> None:
         assert connection.sql("select 1").rows() == [(1,)]
 
 
+def test_the_time_limit_is_for_all_rows_of_a_query_together(tmp_path: Path) -> None:
+    """A query without end gives rows as long as somebody fetches them."""
+    history = two_generations()
+    archive = history.archive(tmp_path)
+    endless = "with recursive t as (select 1 as x union all select x + 1 from t) select * from t"
+    with archive.connect(history.head, timeout_s=0.5) as connection, pytest.raises(BadInput, match="longer"):
+        for _ in connection.sql(endless):
+            pass
+
+
 @pytest.mark.parametrize("timeout_s", [0.0, -1.0, float("nan"), float("inf"), 1e300])
 def test_a_time_limit_that_no_timer_can_keep_is_bad_input(tmp_path: Path, timeout_s: float) -> None:
     archive = History().archive(tmp_path)
