@@ -6,9 +6,9 @@ Every read is short; a long snapshot would keep vacuum from cleaning behind busy
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import asyncpg
 import msgspec
@@ -41,6 +41,8 @@ from eventlog.postgres.connect import (
 from eventlog.postgres.sql import Statements
 from eventlog.projection import InlineProjection
 from eventlog.settings import Settings
+
+R = TypeVar("R")
 
 PAGE_EVENTS = 1000
 Folds = Mapping[str, Sequence[InlineProjection]]  # inline projections by stream kind
@@ -184,13 +186,17 @@ class Reads:
         since, is asked again on a new one.
         Raises LogUnavailable when Postgres is away; other errors of the server as they are.
         """
+        return await self._asked(lambda: self._fetch(sql, arguments))
+
+    async def _asked(self, ask: Callable[[], Awaitable[R]]) -> R:
+        """Ask; once more when there was a connection from before, which may have died since."""
         idle = bool(self._idle)
         try:
-            return await self._fetch(sql, arguments)
+            return await ask()
         except LogUnavailable:
             if not idle:
                 raise
-        return await self._fetch(sql, arguments)
+        return await ask()
 
     async def _fetch(self, sql: str, arguments: Sequence[Any]) -> list[asyncpg.Record]:
         async with self.connection() as connection:
@@ -225,10 +231,11 @@ class Reads:
     async def states(self, streams: Sequence[StreamId], tick: int) -> dict[StreamId, StreamState]:
         """Versions and projection states of streams, of one moment. Absent streams are absent.
 
-        `tick` becomes the states' `confirmed`: what the caller counted before asking.
+        `tick` becomes the states' `confirmed`: what the caller counted before asking. May ask twice.
         """
-        if not streams:
-            return {}
+        return await self._asked(lambda: self._states(streams, tick)) if streams else {}
+
+    async def _states(self, streams: Sequence[StreamId], tick: int) -> dict[StreamId, StreamState]:
         columns = [list(column) for column in zip(*streams, strict=True)]
         async with (
             self.connection() as connection,

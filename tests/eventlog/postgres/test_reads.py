@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 
 import asyncpg
 import pytest
 
 from eventlog.command import Command
+from eventlog.embedded.server import EmbeddedPostgres
 from eventlog.envelope import CHAIN_START
 from eventlog.errors import LogUnavailable
 from eventlog.log import Log
@@ -133,6 +135,29 @@ async def test_connections_that_broke_are_replaced(opened: OpenLog, admin: async
     with pytest.raises(LogUnavailable, match="terminating connection due to administrator command"):
         await sleeping
     assert (await log.reads.head())["position"] == 0
+
+
+async def test_a_connection_that_broke_while_it_lay_idle_costs_no_read(
+    log: Log, postgres_server: EmbeddedPostgres
+):
+    """Neither a query nor the state of streams, which takes several: who asks does not hear of it."""
+
+    async def cut() -> None:
+        admin = await asyncpg.connect(**postgres_server.connection)
+        await admin.fetch(
+            "SELECT pg_terminate_backend(pid, 60000) FROM pg_stat_activity WHERE application_name = $1",
+            "agentlog",
+        )
+        await admin.close()
+
+    await log.append(saying(A, "one"))
+    for read in (lambda: log.reads.states([A], tick=1), log.reads.head):
+        await read()
+        # In another loop, while this one stands still: it has not heard of it when it asks.
+        cutting = threading.Thread(target=lambda: asyncio.run(cut()))
+        cutting.start()
+        cutting.join()
+        assert await read()
 
 
 async def test_while_postgres_is_away_reads_say_so(opened: OpenLog, proxy: Proxy):
