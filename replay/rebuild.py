@@ -2,8 +2,7 @@
 
 The fold is made beside the live tables, in memory, from either copy of the log; the live tables are
 compared with it; and what differs is put right in one short transaction under the gate. Rows that
-are right are not touched. Tables that `migrate` made empty are filled in it, and no longer remembered
-as due. Readers see a table as it was or as it is after that transaction, at any
+are right are not touched. Readers see a table as it was or as it is after that transaction, at any
 isolation level, and views, grants and indexes stay. (Why rows and not tables are swapped:
 docs/decisions/0004.) A crash leaves nothing behind: until that commit nothing was written.
 
@@ -13,6 +12,8 @@ grows: writers then forget the states they hold and read them anew.
 A log of more streams than fit into memory is done in shares of its streams (`replay.shares`), each with a
 transaction of its own. One that was killed goes on with the shares that are left (`replay.rebuild_done`).
 A large log is folded in processes of their own (`replay.rebuild_process`), which leave this one to writers.
+
+Tables that an upgrade left due, or that are gone, are made anew as a whole (`replay.fill`).
 """
 
 from __future__ import annotations
@@ -22,15 +23,14 @@ from collections.abc import Sequence
 
 from eventlog.errors import BadInput
 from eventlog.log import Log
-from eventlog.postgres.sql import gate_key
 from eventlog.projection import InlineProjection
+from replay.fill import fill, tables_to_fill
 from replay.folding import SOURCES, own_connection
 from replay.rebuild_done import Done
 from replay.rebuild_process import can_be_handed_over, rebuild_share_elsewhere
-from replay.rebuild_share import compare_share, rebuild_share, remember_filled
-from replay.report import Finding, Progress, RebuildReport, no_progress
+from replay.rebuild_share import compare_share, rebuild_share
+from replay.report import Finding, Progress, RebuildReport, merged, no_progress
 from replay.shares import Share, ShareFold, shares_needed
-from replay.statements import filled
 
 JOBS_MAX = 64
 # From here on it is worth the half second that a process of its own takes to begin.
@@ -67,7 +67,23 @@ async def rebuild(
     head = (await log.head()).position
     if jobs is None and head >= ELSEWHERE_EVENTS_MIN and can_be_handed_over(log, projections):
         jobs = 1
-    done = Done(log, projections, max(jobs or 1, shares or await shares_needed(log, projections)))
+    of = max(jobs or 1, shares or await shares_needed(log, projections))
+    reports = []
+    async with own_connection(log) as connection:
+        late = await tables_to_fill(log, connection, projections)
+    if late:
+        told = _Told(tell, of)
+        reports.append(await fill(log, late, [(Share(n, of), told.of(n)) for n in range(of)], source))
+    if rest := [projection for projection in projections if projection not in late]:
+        reports.append(await _put_right(log, rest, of, source, tell, jobs))
+    return merged(reports, log.clock.monotonic() - started)
+
+
+async def _put_right(
+    log: Log, projections: Sequence[InlineProjection], of: int, source: str, tell: Progress, jobs: int | None
+) -> RebuildReport:
+    """Put the rows of tables right, share by share."""
+    done = Done(log, projections, of)
     waiting = list(done.left())
     told = _Told(tell, len(waiting))
     gate = asyncio.Semaphore(jobs or 1)
@@ -81,9 +97,7 @@ async def rebuild(
             await done.note(share, report)
 
     await _all([asyncio.create_task(one(at, share)) for at, share in enumerate(waiting)])
-    if done.of > 1:
-        await _remember_filled(log, projections)
-    return await done.finish(log.clock.monotonic() - started)
+    return await done.finish()
 
 
 async def compare(
@@ -123,13 +137,6 @@ def _check(source: str, jobs: int | None, shares: int | None) -> None:
         raise BadInput(f"jobs is {jobs} and must be from 1 to {JOBS_MAX}")
     if shares is not None and shares < (jobs or 1):
         raise BadInput(f"shares is {shares} and must be at least jobs, {jobs or 1}")
-
-
-async def _remember_filled(log: Log, projections: Sequence[InlineProjection]) -> None:
-    """Let the tables count as filled: all of their shares are."""
-    async with own_connection(log) as connection, connection.transaction():
-        await connection.execute(filled("take_gate"), gate_key(log.settings.schema))
-        await remember_filled(log, connection, projections)
 
 
 async def _all(tasks: Sequence[asyncio.Task[None]]) -> None:

@@ -18,7 +18,7 @@ import msgspec
 from eventlog.io import Io, SystemIo, read_all, sync_directory, write_all
 from eventlog.log import Log
 from eventlog.projection import InlineProjection, signature
-from replay.report import RebuildReport
+from replay.report import RebuildReport, merged
 from replay.shares import Share
 
 NAME = "rebuild.json"
@@ -80,19 +80,12 @@ class Done:
         if share.of > 1:
             await asyncio.to_thread(self._write)
 
-    async def finish(self, seconds: float) -> RebuildReport:
+    async def finish(self) -> RebuildReport:
         """Forget it, and return what all the shares did."""
         if self._io.exists(self._path):
             await asyncio.to_thread(self._io.unlink, self._path)
         reports = [report for _, report in sorted(self._file.reports.items())]
-        return RebuildReport(
-            events=max(report.events for report in reports),
-            seconds=seconds,
-            position=max(report.position for report in reports),
-            rows={name: sum(report.rows[name] for report in reports) for name in reports[0].rows},
-            differences=[finding for report in reports for finding in report.differences],
-            gate_seconds=sum(report.gate_seconds for report in reports),
-        )
+        return merged(reports, sum(report.seconds for report in reports))
 
     def _read(self) -> _File | None:
         try:

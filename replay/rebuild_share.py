@@ -5,13 +5,12 @@ The steps are those of `replay.rebuild`, which says why; this is all of them for
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 
 import asyncpg
 
-from eventlog.postgres.migrate import due
 from eventlog.postgres.sql import gate_key
-from eventlog.projection import InlineProjection, signature
+from eventlog.projection import InlineProjection
 from replay.folding import TAIL_EVENTS_MAX, TAIL_ROUNDS_MAX, Foldable, own_connection
 from replay.report import Finding, Progress, RebuildReport, no_progress
 from replay.shares import Share, ShareFold
@@ -30,7 +29,7 @@ async def rebuild_share(
     part = ShareFold(log, projections, share)
     async with own_connection(log) as connection:
         await _fold_to_head(log, part, connection, source, tell)
-        found, wrong, absent = await compare_share(log, part, connection, projections, share, source, tell)
+        found, wrong = await compare_share(log, part, connection, projections, share, source, tell)
         part.fold.take_touched()
         # What came in since, so that little is left for the time under the gate.
         await _fold_to_head(log, part, connection, source, no_progress)
@@ -40,10 +39,7 @@ async def rebuild_share(
             head = await connection.fetchval(filled("head_position", schema=schema))
             await part.fold_until(connection, head, "postgres", no_progress)
             assert part.fold.position == head
-            empty = absent | await _make_missing(log, connection, projections)
-            await _correct(connection, schema, part, projections, found, wrong, empty)
-            if share.of == 1:
-                await remember_filled(log, connection, projections)
+            await _correct(connection, schema, part, projections, found, wrong)
     ended = log.clock.monotonic()
     return RebuildReport(
         events=part.fold.events,
@@ -63,29 +59,16 @@ async def compare_share(
     share: Share,
     source: str,
     tell: Progress,
-) -> tuple[list[Finding], Wrong, set[str]]:
-    """Compare at the head of one snapshot; return findings, the streams concerned, missing tables."""
+) -> tuple[list[Finding], Wrong]:
+    """Compare at the head of one snapshot; return findings and the streams concerned."""
     schema = log.settings.schema
     await _fold_to_head(log, part, connection, source, tell)
     async with connection.transaction(isolation="repeatable_read", readonly=True):
         head = await connection.fetchval(filled("head_position", schema=schema))
         await part.fold_until(connection, head, source, tell)
-        absent = await _missing(connection, schema, projections)
-        found, wrong = await compare_tables(
+        return await compare_tables(
             connection, schema, part.fold, projections, part.ids, tell, FINDINGS_MAX, share
         )
-    return found, wrong, absent
-
-
-async def remember_filled(
-    log: Foldable, connection: asyncpg.Connection, projections: Sequence[InlineProjection]
-) -> None:
-    """Under the gate: these tables hold what they should. The head remembers only what is still due."""
-    schema = log.settings.schema
-    stored = await connection.fetchval(filled("head_projections", schema=schema))
-    left = set(due(stored, log.projections)) - {projection.name for projection in projections}
-    if (now := signature(log.projections, left)) != stored:
-        await connection.execute(filled("set_projections", schema=schema), now)
 
 
 async def _fold_to_head(
@@ -105,18 +88,10 @@ async def _correct(
     projections: Sequence[InlineProjection],
     found: list[Finding],
     wrong: Wrong,
-    empty: Collection[str],
 ) -> None:
-    """Under the gate: put right what differed, and what was written since on top of it.
-
-    `empty`: tables that hold nothing, perhaps only since they were compared; all of it is written.
-    """
+    """Under the gate: put right what differed, and what was written since on top of it."""
     fold, ids, touched = part.fold, part.ids, part.fold.take_touched()
     for projection in projections:
-        if projection.name in empty:
-            wrong[projection.name] = {id for stream, id in ids.items() if stream.kind == projection.kind}
-            await write_rows(connection, schema, fold, projection, ids, wrong[projection.name])
-            continue
         # Writers went on meanwhile, perhaps from a row that was wrong: look at what they wrote.
         since = [stream for stream in touched if stream.kind == projection.kind]
         if since:
@@ -129,30 +104,3 @@ async def _correct(
             await write_rows(connection, schema, fold, projection, ids, wrong[projection.name])
     if any(wrong.values()):
         await connection.execute(filled("next_epoch", schema=schema))
-
-
-async def _make_missing(
-    log: Foldable, connection: asyncpg.Connection, projections: Sequence[InlineProjection]
-) -> set[str]:
-    """Under the gate: make tables that somebody dropped, and the views that went with them.
-
-    Returns the tables that hold nothing: these, and those that `migrate` made anew.
-    """
-    schema = log.settings.schema
-    stored = await connection.fetchval(filled("head_projections", schema=schema))
-    made = await _missing(connection, schema, projections)
-    for projection in projections:
-        if projection.name in made:
-            await connection.execute(log.reads.sql(projection.table_sql))
-    if made:
-        for statement in log.views_sql:
-            await connection.execute(log.reads.sql(statement))
-    return made.union(due(stored, log.projections))
-
-
-async def _missing(
-    connection: asyncpg.Connection, schema: str, projections: Sequence[InlineProjection]
-) -> set[str]:
-    """Return the tables that are not there, by one question: it is asked under the gate."""
-    names = [projection.name for projection in projections]
-    return {row["name"] for row in await connection.fetch(filled("missing_tables", schema=schema), names)}

@@ -7,7 +7,7 @@ finding, however many events it covers.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -73,6 +73,23 @@ class RebuildReport(msgspec.Struct, frozen=True, kw_only=True):
     rows: dict[str, int]
     differences: list[Finding]
     gate_seconds: float = 0.0
+
+    def lasted(self, seconds: float) -> RebuildReport:
+        """Return it with another duration."""
+        return msgspec.structs.replace(self, seconds=seconds)
+
+
+def merged(reports: Sequence[RebuildReport], seconds: float) -> RebuildReport:
+    """Return what rebuilds of parts did as what one did; at least one. `seconds`: what they took together."""
+    names = [name for report in reports for name in report.rows]
+    return RebuildReport(
+        events=max(report.events for report in reports),
+        seconds=seconds,
+        position=max(report.position for report in reports),
+        rows={name: sum(report.rows.get(name, 0) for report in reports) for name in names},
+        differences=[finding for report in reports for finding in report.differences],
+        gate_seconds=sum(report.gate_seconds for report in reports),
+    )
 
 
 class RestoreReport(msgspec.Struct, frozen=True, kw_only=True):

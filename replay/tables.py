@@ -119,7 +119,7 @@ async def differences(
         (ids[stream], stream) for stream in wanted if stream.kind == projection.kind and stream in ids
     )
     after = _LOWEST
-    for chunk, rows, last in _chunks(fold, projection, streams):
+    for chunk, rows, last in row_chunks(fold, projection, streams):
         until = _HIGHEST if last else chunk[-1][0]
         arguments = (after, until) if only is None else ([id for id, _ in chunk],)
         for row in await connection.fetch(statement, rows, *arguments):
@@ -193,15 +193,18 @@ async def write_rows(
         for stream, id in ids.items()
         if id in stream_ids and stream.kind == projection.kind and stream in fold.streams
     )
-    for _, rows, _ in _chunks(fold, projection, streams):
+    for _, rows, _ in row_chunks(fold, projection, streams):
         if rows != "[]":
             await connection.execute(insert, rows)
 
 
-def _chunks(
+def row_chunks(
     fold: FoldAll, projection: InlineProjection, streams: Sequence[tuple[int, StreamId]]
 ) -> Iterator[tuple[Sequence[tuple[int, StreamId]], str, bool]]:
-    """Yield (streams, their rows as a JSON array, whether it is the last chunk); at least one chunk."""
+    """Yield (streams, their rows as a JSON array, whether it is the last chunk); at least one chunk.
+
+    `streams`: of the fold, by id and in its order.
+    """
     begin, rows, length = 0, list[bytes](), 0
     for at, one in enumerate(streams):
         if rows and (length > CHUNK_BYTES or at - begin >= CHUNK_STREAMS):

@@ -1,9 +1,9 @@
 """The database schema: ordered migrations, their text for other tools, and what is applied.
 
 Connecting never changes a schema; `migrate` does, when asked. Migrations are only ever added.
-Projection tables and the append functions are remade from the registered projections whenever
-their set changes; what the tables hold is derived from the log (replay/rebuild.py fills them). Until
-that has committed the head remembers that it is due, whatever happens to this process.
+The append functions are remade from the registered projections whenever their set changes. A projection
+table whose fold changed is derived from the log (replay/fill.py makes and fills it). Until that has
+committed the head remembers that it is due, whatever happens to this process.
 """
 
 from __future__ import annotations
@@ -120,10 +120,10 @@ async def check(
             schema=schema,
         )
     stored = await connection.fetchval(f"SELECT projections FROM {schema}.head")
-    empty = due(stored, projections)
-    if empty and not unfilled:
+    late = due(stored, projections)
+    if late and not unfilled:
         raise ProjectionMismatch(
-            f"the tables {', '.join(empty)} were made anew and are not filled yet:"
+            f"the tables {', '.join(late)} have yet to be folded anew for this release:"
             " a rebuild is under way or was interrupted",
             hint="run `agentlog schema migrate`, which fills them from the log",
             stored=stored,
@@ -203,7 +203,8 @@ async def _install(
 ) -> list[str]:
     """Make the projection tables and the append functions; return tables that must be rebuilt.
 
-    Those were empty or not there before: a table that holds the rows of its fold is left as it is.
+    What they hold is left for readers until then (replay/fill.py makes them anew, with the views): it is what
+    the older fold says, and nobody appends meanwhile.
     """
     stored = await connection.fetchrow(f"SELECT projections, position FROM {schema}.head")
     assert stored is not None
@@ -214,13 +215,14 @@ async def _install(
         there = await connection.fetchval("SELECT to_regclass($1) IS NOT NULL", table)
         if before.pop(projection.name, None) == projection.version and there:
             continue
-        await connection.execute(f"DROP TABLE IF EXISTS {table} CASCADE")
-        await connection.execute(projection.table_sql.replace("{schema}", schema))
         if stored["position"]:
             rebuild.append(projection.name)
+            continue
+        await connection.execute(f"DROP TABLE IF EXISTS {table} CASCADE")
+        await connection.execute(projection.table_sql.replace("{schema}", schema))
     for name in before:
         await connection.execute(f"DROP TABLE IF EXISTS {schema}.{name} CASCADE")
-    for statement in extra_sql:
+    for statement in () if rebuild else extra_sql:
         await connection.execute(statement.replace("{schema}", schema))
     mark = await connection.fetchval("SELECT obj_description(to_regproc($1), 'pg_proc')", f"{schema}.append")
     # What is there is left alone: made anew, functions lose the rights that roles were given on them.

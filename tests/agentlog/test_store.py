@@ -79,7 +79,7 @@ def test_only_a_newer_release_changes_the_folds_of_an_embedded_store():
 async def test_an_upgrade_that_was_killed_before_its_rebuild_is_ended_by_the_next_open(
     open_store, store, monkeypatch
 ):
-    """Invariant 6: tables that a release made anew are empty only for whoever is refused."""
+    """Invariant 6: what an upgrade has yet to fold is older only for whoever is refused."""
     await store.conversation.append("main", user("a"))
     before = await store.sessions.list()
     newer = [copy(fold) for fold in INLINE]
@@ -91,7 +91,7 @@ async def test_an_upgrade_that_was_killed_before_its_rebuild_is_ended_by_the_nex
 
     with pytest.raises(ProjectionMismatch):
         await store.conversation.append("main", user("from the release before"))
-    with pytest.raises(ProjectionMismatch, match="not filled yet"):
+    with pytest.raises(ProjectionMismatch, match="have yet to be folded anew"):
         await open_store(migrate=None)
     async with open_store(migrate=True) as upgraded:
         assert await upgraded.sessions.list() == before

@@ -86,11 +86,11 @@ async def test_a_table_that_a_release_made_anew_is_due_until_its_rebuild_has_com
         Log.open, spoiled.data, spoiled.postgres,
         projections=folds, views_sql=[VIEWS_SQL], settings=spoiled.settings,
     )  # fmt: skip
-    with pytest.raises(ProjectionMismatch, match="conversations, sessions were made anew"):
+    with pytest.raises(ProjectionMismatch, match="conversations, sessions have yet to be folded"):
         await opening()
     async with await opening(unfilled=True) as log:
         await rebuild(log, ["sessions"])
-        with pytest.raises(ProjectionMismatch, match="conversations were made anew"):
+        with pytest.raises(ProjectionMismatch, match="conversations have yet to be folded"):
             await opening()
         with pytest.raises(ProjectionMismatch):
             await log.append(Command([new(SESSION, message("early"), id=spoiled.ids.next())]))
@@ -106,9 +106,61 @@ async def test_a_rebuild_is_refused_where_another_release_migrated_meanwhile(spo
     await spoiled.fill()
     log = await spoiled.log()
     await migrated(spoiled, newer("sessions"))
+    before = await spoiled.tables()
     with pytest.raises(ProjectionMismatch, match="the store folds"):
         await rebuild(log)
-    assert await spoiled.table("sessions") == []
+    assert await spoiled.tables() == before
+
+
+@pytest.mark.parametrize("shares", [1, 3])
+async def test_readers_see_the_table_of_before_until_an_upgrade_has_filled_the_new_one(
+    spoiled: Spoiled, shares: int
+):
+    """Never an empty one, nor a part: not even where the log is folded share by share."""
+    await spoiled.fill()
+    before = await spoiled.tables()
+    await spoiled.sql("UPDATE {schema}.sessions SET title = 'as the older fold had it'")
+    older = await spoiled.tables()
+    await spoiled.close()
+    folds = newer("conversations", "sessions")
+    await migrated(spoiled, folds)
+    seen, rebuilt = [await spoiled.tables()], asyncio.Event()
+
+    async def read_on() -> None:
+        while not rebuilt.is_set():
+            seen.append(await spoiled.tables())
+
+    reader = asyncio.create_task(read_on())
+    opening = Log.open(
+        spoiled.data, spoiled.postgres,
+        projections=folds, views_sql=[VIEWS_SQL], settings=spoiled.settings, unfilled=True,
+    )  # fmt: skip
+    async with await opening as log:
+        report = await rebuild(log, ["conversations", "sessions"], shares=shares)
+    rebuilt.set()
+    await reader
+    assert report.rows == {name: len(before[name]) for name in ("conversations", "sessions")}
+    assert [tables for tables in seen if tables not in (older, before)] == []
+    assert seen[0] == older
+    assert await spoiled.tables() == before
+
+
+async def test_an_upgrade_that_two_hosts_fill_at_once_is_filled_once(spoiled: Spoiled):
+    """The second finds it filled under the gate, and leaves what was appended since alone."""
+    await spoiled.fill()
+    before = await spoiled.tables()
+    await spoiled.close()
+    folds = newer("sessions")
+    await migrated(spoiled, folds)
+    opening = partial(
+        Log.open, spoiled.data, spoiled.postgres,
+        projections=folds, views_sql=[VIEWS_SQL], settings=spoiled.settings, unfilled=True,
+    )  # fmt: skip
+    async with await opening() as log:
+        await asyncio.gather(*(rebuild(log, ["sessions"]) for _ in range(3)))
+        await log.append(Command([new(SESSION, message("later"), id=spoiled.ids.next())]))
+        assert len((await spoiled.tables())["sessions"]) == len(before["sessions"])
+        assert await verify(log) == []
 
 
 async def test_one_connection_for_reading_is_enough_to_rebuild_compare_and_verify(spoiled: Spoiled):

@@ -1,0 +1,2 @@
+-- Forget the rows that wait.
+TRUNCATE pg_temp.waiting_rows
