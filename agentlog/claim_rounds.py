@@ -5,6 +5,7 @@ What comes first by name would otherwise always come first, and the last never w
 
 from __future__ import annotations
 
+import math
 from collections.abc import Awaitable, Callable, Hashable, Sequence
 
 import asyncpg
@@ -29,26 +30,34 @@ class Rounds:
         self._served[selection] = (urgency, lane)
 
     async def read(self, selection: Hashable, limit: int, fetch: Fetch) -> list[asyncpg.Record]:
-        """Return rows with a `stream_id` from page after page, until there are `limit` or no more.
+        """Return rows with a `stream_id`, the most urgent first, page after page until `limit` are there.
 
         Rows have `urgency`, `lane` and `step`, the number of the lane within the page; 0 for what has none.
         """
         found: dict[int, asyncpg.Record] = {}
-        after, exactly = self._served.get(selection), False
-        begun_late = after is not None
-        steps = limit + STEPS
+        place = served = self._served.get(selection)
+        known = None if served is None else served[0]
+        exactly, steps = False, limit + STEPS
         for page in range(_PAGES_MAX):
-            rows = await fetch(page == 0, after, exactly, steps)
+            rows = await fetch(page == 0, place, exactly, steps)
             for row in rows:
                 if row["stream_id"] is not None:
                     found.setdefault(row["stream_id"], row)
-            if len(found) >= limit:
+            lanes = sorted((row for row in rows if row["step"]), key=lambda row: row["step"])
+            last = lanes[-1] if len(lanes) >= steps else None
+            if page and place is None and not (lanes and lanes[0]["urgency"] == known):
+                self._served.pop(selection, None)  # none of its equals is left: not to be asked for again
+            # What is less urgent than this waits until all that is more urgent was looked at.
+            seen_to = math.inf if last is None else last["urgency"]
+            if served is not None:
+                seen_to = min(seen_to, served[0])
+            if sum(row["urgency"] <= seen_to for row in found.values()) >= limit:
                 break
-            last = max(rows, key=lambda row: row["step"], default=None)
-            if last is not None and last["step"] >= steps:
-                after, exactly = (last["urgency"], last["lane"]), True
-            elif begun_late:
-                after, exactly, begun_late = None, False, False
+            if served is not None and (last is None or last["urgency"] > served[0]):
+                # Among its equals, lanes that stand before the one served last have yet to be looked at.
+                place, exactly, served = None, False, None
+            elif last is not None:
+                place, exactly = (last["urgency"], last["lane"]), True
             else:
                 break
         # Stable: within one urgency they stay as they were read, those served longest ago first.

@@ -7,7 +7,6 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from agentlog.claim_rounds import Rounds
 from agentlog.errors import AlreadyExists, BadInput, ClaimLost, NotFound
 from agentlog.task_changes import Limits
 from agentlog.task_lanes import RELEASES_MAX, room_of
@@ -236,27 +235,3 @@ async def test_pages_of_tasks_show_each_once_in_order(store):
     ):
         with pytest.raises(NotFound):
             await wrong
-
-
-async def test_going_round_begins_behind_the_lane_served_last_and_reads_on_where_pages_end():
-    """However many lanes at the front are full."""
-    names = [f"lane {n:03}" for n in range(300)]
-
-    async def fetch(first, after, exactly, steps):
-        begin = 0 if after is None else names.index(after[1]) + 1
-        page = names[begin : begin + steps]
-        free = ("lane 000", "lane 250")
-        return [
-            {
-                "stream_id": names.index(name) if name in free else None,
-                "urgency": 0,
-                "lane": name,
-                "step": step,
-            }
-            for step, name in enumerate(page, 1)
-        ]
-
-    rounds = Rounds()
-    rounds.served("s", 0, "lane 100")
-    assert [row["lane"] for row in await rounds.read("s", 1, fetch)] == ["lane 250"]
-    assert [row["lane"] for row in await rounds.read("s", 2, fetch)] == ["lane 250", "lane 000"]
