@@ -12,6 +12,7 @@ from typing import Any
 
 from agentlog.archive_answer import Answer
 from agentlog.archive_pages import CONTEXT_LINES_MAX, PAGE_BYTES, ROWS_MAX, Found, excerpts, page, whole
+from agentlog.asking import Hold
 from agentlog.errors import NotFound
 from agentlog.message import ArchivedMessage, read_message
 from agentlog.report.reports import Reports
@@ -257,8 +258,9 @@ class Questions(Reports):
     ) -> Answer:
         """Return the answer, not asked for yet. `known`: a session that must have a message."""
 
-        def find() -> Found:
+        def find(hold: Hold) -> Found:
             with self._archive.ask(self._reach(), tenant=tenant, timeout_s=timeout_s) as connection:
+                hold(connection)
                 found = ask(connection)
             if known is not None and not found.rows:
                 raise NotFound(

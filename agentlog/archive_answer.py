@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Generator, Iterator
 from contextlib import suppress
 from importlib import import_module
 from typing import Any
 
 from agentlog.archive_pages import Found
+from agentlog.asking import Hold, in_thread
 from agentlog.report.table import NOTEBOOK_STYLE, html_table
 from eventlog.errors import AgentlogError, BadInput
 
@@ -19,11 +19,12 @@ class Answer:
         rows = (await store.archive.sql("…")).rows     # others go on meanwhile
         frame = store.archive.sql("…").df()            # quick to write; blocks
 
-    Awaited, it holds everything any host appended before; otherwise what this host's segments have.
+    Awaited, it holds everything any host appended before; otherwise what this host's segments have. Who
+    cancels the waiting (Ctrl-C, `asyncio.timeout`) stops the question.
     Errors of the question come then as well.
     """
 
-    def __init__(self, ask: Callable[[], Found], catch_up: Callable[[], Awaitable[object]]) -> None:
+    def __init__(self, ask: Callable[[Hold], Found], catch_up: Callable[[], Awaitable[object]]) -> None:
         self._ask = ask
         self._catch_up = catch_up
         self._found: Found | None = None
@@ -38,7 +39,7 @@ class Answer:
         # answer is what this host has: better than none.
         with suppress(AgentlogError, OSError):
             await self._catch_up()
-        return await asyncio.to_thread(self._ask)
+        return await in_thread(self._ask)
 
     def __iter__(self) -> Iterator[tuple[Any, ...]]:
         return iter(self.rows)
@@ -99,5 +100,5 @@ class Answer:
 
     def _look(self) -> Found:
         if self._found is None:
-            self._found = self._ask()
+            self._found = self._ask(lambda connection: None)
         return self._found

@@ -14,6 +14,7 @@ from typing import Literal
 import msgspec
 
 from agentlog.archive import Archives
+from agentlog.checks import check_time
 from agentlog.configuration import Configuration
 from agentlog.delivery import Delivery
 from agentlog.errors import Refused
@@ -125,8 +126,9 @@ class Store(Nouns, Imports):
         Args:
             position: after that position of the log; 0 is before all.
             time: after the last position that the log had accepted by then.
-        A moment that is not in the log raises BadInput at the first read.
+        A moment that is not in the log raises BadInput at the first read, what is no time at once.
         """
+        check_time(time, "time")
         return PastStore(self._pasts, self._archive, self._scope.tenant, position, time)
 
     async def status(self) -> StoreStatus:

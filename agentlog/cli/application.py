@@ -6,9 +6,9 @@ These files import no more than the parser needs: what a command works with, it 
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
-from cyclopts import App, CycloptsError
+from cyclopts import App, CycloptsError, UnknownCommandError
 
 from agentlog.cli import (
     about,
@@ -98,10 +98,26 @@ def run(words: Sequence[str]) -> int:
         command, bound, _ = app.parse_args(tokens, exit_on_error=False, print_error=False)
     except CycloptsError as error:
         help_for = " ".join(["agentlog", *(error.command_chain or ())])
-        sys.stderr.write(f"agentlog: {visible_lines(str(error))}\nSee `{help_for} --help`.\n")
+        unknown = isinstance(error, UnknownCommandError) and (error.unused_tokens or [""])[0]
+        said = (elsewhere(unknown) if unknown else "") or str(error)
+        sys.stderr.write(f"agentlog: {visible_lines(said)}\nSee `{help_for} --help`.\n")
         return MISUSE
     answer = guarded(lambda: command(*bound.args, **bound.kwargs))
     return answer if isinstance(answer, int) else FINE
+
+
+def elsewhere(name: str) -> str:
+    """Say where a command is that was looked for in another group; "" when nothing has that name."""
+    found = [f"`agentlog {' '.join(words)}`" for words in _named(name, app, ())]
+    return f'there is no command "{name}" here; there is {", ".join(found)}' if found else ""
+
+
+def _named(name: str, group: App, words: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+    for word in group:
+        if word == name:
+            yield (*words, word)
+        elif not word.startswith("-"):
+            yield from _named(name, group[word], (*words, word))
 
 
 def is_command(words: Sequence[str]) -> bool:

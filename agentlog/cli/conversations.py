@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, Parameter
 
 from agentlog.cli.options import NO_OPTIONS, Options
 from agentlog.cli.progress import Progress
 from agentlog.cli.running import FINE, with_store
-from agentlog.cli.sessions import readable, sessions
+from agentlog.cli.sessions import readable, sessions, unknown
 from agentlog.cli.show import Output
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def heads(session: str, /, *, options: Options = NO_OPTIONS) -> int:
     """
 
     async def work(store: Store, output: Output, progress: Progress) -> int:
-        _show(await store.conversation.heads(session), output)
+        _show(await store.conversation.heads(session) or await none_of(store, session), output)
         return FINE
 
     return with_store(options, work)
@@ -120,7 +120,8 @@ def compactions(session: str, /, *, options: Options = NO_OPTIONS) -> int:
     """
 
     async def work(store: Store, output: Output, progress: Progress) -> int:
-        _list(await store.conversation.compactions(session), COMPACTION_COLUMNS, output)
+        found = await store.conversation.compactions(session)
+        _list(found or await none_of(store, session), COMPACTION_COLUMNS, output)
         return FINE
 
     return with_store(options, work)
@@ -136,10 +137,18 @@ def summaries(session: str, /, *, options: Options = NO_OPTIONS) -> int:
     """
 
     async def work(store: Store, output: Output, progress: Progress) -> int:
-        _list(await store.conversation.summaries(session), SUMMARY_COLUMNS, output)
+        found = await store.conversation.summaries(session)
+        _list(found or await none_of(store, session), SUMMARY_COLUMNS, output)
         return FINE
 
     return with_store(options, work)
+
+
+async def none_of(store: Store, session: str) -> list[Any]:
+    """Return an empty list; raise NotFound where there is not even the session."""
+    if await store.sessions.get(session, deleted=True) is None:
+        raise unknown(session)
+    return []
 
 
 def _list(found: Sequence[Compaction | Summary], columns: Sequence[str], output: Output) -> None:

@@ -8,7 +8,7 @@ from cyclopts import App
 
 from agentlog.cli.options import NO_OPTIONS, Options
 from agentlog.cli.progress import Progress
-from agentlog.cli.running import FINE, WRONG, with_store
+from agentlog.cli.running import FINE, known, with_store
 from agentlog.cli.show import Output
 from agentlog.cli.values import read_json
 
@@ -36,9 +36,7 @@ def show(key: str, /, *, options: Options = NO_OPTIONS) -> int:
 
     async def work(store: Store, output: Output, progress: Progress) -> int:
         receipt = await store.delivery.receipt(key)
-        if receipt is None:
-            return WRONG
-        _show(key, receipt, output)
+        _show(key, known(receipt, "delivery with key", key), output)
         return FINE
 
     return with_store(options, work)

@@ -48,6 +48,8 @@ def import_transcripts(
         Of cron jobs in a dump of rsclaw that name none: that of the host it ran on, as Europe/Berlin.
     """
 
+    check_readable(paths)
+
     async def work(store: Store, output: Output, progress: Progress) -> int:
         if format == "rsclaw":
             return await import_dumps(store, paths, time_zone, output, progress)
@@ -62,6 +64,20 @@ def import_transcripts(
         return WRONG if summary.refused else FINE
 
     return with_store(options, work, create=True)
+
+
+def check_readable(paths: list[Path]) -> None:
+    """Raise BadInput when none of the paths is there, before a store is made for nothing."""
+    from replay.imports.files import unreadable
+
+    refused = []
+    for path in paths:
+        try:
+            path.stat()
+        except OSError as error:
+            refused.append(unreadable(path, error))
+    if len(refused) == len(paths):
+        raise refused[0]
 
 
 async def import_dumps(

@@ -8,7 +8,7 @@ from cyclopts import App, Parameter
 
 from agentlog.cli.options import NO_OPTIONS, Limit, Options
 from agentlog.cli.progress import Progress
-from agentlog.cli.running import FINE, WRONG, with_store
+from agentlog.cli.running import FINE, known, with_store
 from agentlog.cli.show import Output
 from agentlog.cli.values import read_json, read_moment
 
@@ -75,9 +75,8 @@ def get(key: str, /, *, namespace: str = "", at: str | None = None, options: Opt
     """
 
     async def work(store: Store, output: Output, progress: Progress) -> int:
-        entry = await store.keyvalue.get(key, namespace=namespace, at=None if at is None else read_moment(at))
-        if entry is None:
-            return WRONG
+        found = await store.keyvalue.get(key, namespace=namespace, at=None if at is None else read_moment(at))
+        entry = known(found, f"value in namespace {namespace!r} under key", key)
         if output.json:
             output.record({name: getattr(entry, name) for name in COLUMNS})
         else:

@@ -9,7 +9,7 @@ from cyclopts import App, Parameter
 
 from agentlog.cli.options import NO_OPTIONS, Limit, Options
 from agentlog.cli.progress import Progress
-from agentlog.cli.running import FINE, WRONG, with_store
+from agentlog.cli.running import FINE, known, with_store
 from agentlog.cli.show import Output
 
 if TYPE_CHECKING:
@@ -122,8 +122,9 @@ def show(
         if changes:
             rows = [(change.time, change.type, change.position, change.data) for change in changes]
             output.table(("time", "type", "position", "data"), rows)
-        elif found is not None:
-            output.record(msgspec.structs.asdict(found))
-        return FINE if changes or found is not None else WRONG
+        else:
+            what = f"plan {plan!r} of session" if plan else "current plan of session"
+            output.record(msgspec.structs.asdict(known(found, what, session)))
+        return FINE
 
     return with_store(options, work)

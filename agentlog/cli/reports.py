@@ -9,7 +9,7 @@ from cyclopts import App, Parameter
 
 from agentlog.cli.options import NO_OPTIONS, Options
 from agentlog.cli.progress import Progress
-from agentlog.cli.running import FINE, with_store
+from agentlog.cli.running import FINE, check_folder, with_store
 from agentlog.cli.show import Output
 
 if TYPE_CHECKING:
@@ -51,6 +51,8 @@ def report(
     svg
         A directory, to write each chart into as a file of its own as well.
     """
+
+    check_folder(path)
 
     async def work(store: Store, output: Output, progress: Progress) -> int:
         def tell(asked: int, of: int) -> None:

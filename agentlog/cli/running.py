@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Awaitable, Callable, Coroutine
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from agentlog.cli.options import Options
@@ -85,6 +86,14 @@ def known(value: T | None, what: str, key: str) -> T:
     return value
 
 
+def check_folder(path: Path) -> None:
+    """Raise BadInput when the directory that a file is to be written into is not there."""
+    from agentlog.errors import BadInput
+
+    if not path.absolute().parent.is_dir():
+        raise BadInput(f"{path} cannot be written: there is no directory {path.parent}", hint="make it first")
+
+
 def guarded(command: Callable[[], int]) -> int:
     """Run a command; say its errors in one paragraph. AGENTLOG_DEBUG=1 shows the traceback."""
     from agentlog.configuration import DEBUG
@@ -97,5 +106,12 @@ def guarded(command: Callable[[], int]) -> int:
             raise
         if os.environ.get(DEBUG, "0") not in ("", "0"):
             raise
-        warn(f"agentlog: {error}")
+        warn(f"agentlog: {_said(error)}")
         return MISUSE if isinstance(error, BadInput) else WRONG
+
+
+def _said(error: Exception) -> str:
+    """An error in words; of the system's, without number and quotes."""
+    if isinstance(error, OSError) and error.strerror and isinstance(error.filename, str | bytes):
+        return f"{os.fsdecode(error.filename)}: {error.strerror}"
+    return str(error)

@@ -9,7 +9,7 @@ from cyclopts import App, Parameter
 
 from agentlog.cli.options import NO_OPTIONS, Options
 from agentlog.cli.progress import Progress
-from agentlog.cli.running import FINE, with_store
+from agentlog.cli.running import FINE, check_folder, with_store
 from agentlog.cli.schedules import schedule
 from agentlog.cli.show import Output
 
@@ -58,6 +58,7 @@ def export(path: Path, /, *, options: Options = NO_OPTIONS) -> int:
         from agentlog.errors import BadInput
 
         raise BadInput(f"{path} is there already", hint="`agentlog schedule import` takes it over")
+    check_folder(path)
 
     async def work(store: Store, output: Output, progress: Progress) -> int:
         file = await store.schedule.keep_file(path)
@@ -105,6 +106,8 @@ def watch(
     interval
         Look again after so many seconds.
     """
+
+    check_folder(path)
 
     async def work(store: Store, output: Output, progress: Progress) -> int:
         file = await store.schedule.keep_file(path)

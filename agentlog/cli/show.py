@@ -90,15 +90,23 @@ class Output:
     def __init__(self, json: bool) -> None:
         self.json = json
         self.people = not json and sys.stdout.isatty()
+        self._named: tuple[str, ...] = ()
 
     def table(self, columns: Sequence[str], rows: Iterable[Sequence[Any]], *, title: str = "") -> None:
-        """Show rows. Plain: one line per row, values separated by tabs. JSON: one object per line."""
+        """Show rows. JSON: one object per line. Plain: one line per row, values separated by tabs.
+
+        Plain rows stand below the names of their columns, which are not said again where rows go on.
+        """
         if self.json:
             for row in rows:
                 self.line(to_json(dict(zip(columns, row, strict=True))))
         elif self.people:
             self._rich_table(columns, list(rows), title)
         else:
+            # Who pipes into less or a file reads columns as well; programs take --json.
+            if self._named != tuple(columns):
+                self._named = tuple(columns)
+                self.line("\t".join(map(visible, columns)))
             for row in rows:
                 self.line("\t".join(cell(value, people=False) for value in row))
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from datetime import date
 from os import PathLike
 from pathlib import Path
 
+from agentlog.asking import Hold, in_thread
 from agentlog.errors import NotFound
 from agentlog.report.asked import ask
 from agentlog.report.writing import TITLE, Report, write
@@ -63,8 +63,9 @@ class Reports:
         with suppress(AgentlogError, OSError):
             await self._catch_up()
 
-        def make() -> Report:
+        def make(hold: Hold) -> Report:
             with self._archive.ask(self._reach(), tenant=seen) as connection:
+                hold(connection)
                 asked = ask(connection, **period, session=session, progress=progress)
             if session is not None and not asked.rows("session_tree").rows:
                 raise NotFound(
@@ -72,4 +73,4 @@ class Reports:
                 )
             return write(asked, Path(path), title=title, svg=None if svg is None else Path(svg))
 
-        return await asyncio.to_thread(make)
+        return await in_thread(make)

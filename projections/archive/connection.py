@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import TracebackType
 from typing import Any
 
@@ -34,7 +34,7 @@ class Connection:
     Attributes:
         position: the last position that is seen.
         tenant: the only tenant that is seen; None for all.
-    Not for use by several threads at once.
+    Not for use by several threads at once, but for `interrupt`.
     """
 
     def __init__(
@@ -51,6 +51,8 @@ class Connection:
         self._connection: duckdb.DuckDBPyConnection | None = connection
         self._timeout_s = timeout_s
         self._release = release
+        self._running: duckdb.DuckDBPyConnection | None = None
+        self._stopped = False
 
     def __enter__(self) -> Connection:
         return self
@@ -68,6 +70,13 @@ class Connection:
             # Not kept: it holds on to what this session was opened on.
             release, self._release = self._release, lambda: None
             release()
+
+    def interrupt(self) -> None:
+        """Stop the query that runs, from any thread, and refuse those that come: they end with BadInput."""
+        self._stopped = True
+        if self._running is not None:
+            with suppress(duckdb.Error):  # it was closed meanwhile
+                self._running.interrupt()
 
     def sql(self, query: str) -> Result:
         """Run one SELECT over the views (docs/reference/archive.md).
@@ -130,7 +139,15 @@ class Connection:
             around=str(around),
             pattern=expression(pattern, plain=plain, ignore_case=ignore_case),
         )
-        return self._run(query, {"count": _count(limit)})
+        try:
+            return self._run(query, {"count": _count(limit)})
+        except BadInput as error:
+            if not isinstance(error.__cause__, duckdb.InvalidInputException):
+                raise
+            raise BadInput(
+                f"the pattern {pattern!r} is no regular expression (RE2): {error.__cause__}",
+                hint="mend it, or ask for it as plain text",
+            ) from error
 
     def search(
         self, words: str, tenant: str, filters: Filters = NO_FILTERS, limit: int = 20, skip: int = 0
@@ -151,7 +168,9 @@ class Connection:
 
     def _run(self, query: str, parameters: Mapping[str, Any] | None) -> Result:
         # A cursor of its own: an open result would block the connection for the next query.
-        cursor = self._open().cursor()
+        if self._stopped:
+            raise _stopped()
+        self._running = cursor = self._open().cursor()
         limited = TimeLimit(cursor, self._timeout_s).limited
         with limited():
             cursor.execute(query) if parameters is None else cursor.execute(query, parameters)
@@ -183,6 +202,8 @@ class TimeLimit:
         try:
             yield
         except duckdb.InterruptException as error:
+            if self._timeout_s is None:
+                raise _stopped() from error
             raise self._too_long() from error
         except duckdb.OutOfMemoryException as error:
             raise BadInput(f"the query needs more memory than it may use: {error}") from error
@@ -235,6 +256,10 @@ class Result:
         """All rows that are left as a pandas DataFrame; needs pandas."""
         with self._limited():
             return self._cursor.df()
+
+
+def _stopped() -> BadInput:
+    return BadInput("the query was stopped", hint="ask again")
 
 
 def _count(value: int) -> int:

@@ -131,7 +131,8 @@ def _value(query: str, parameter: Parameter, given: Mapping[str, Any]) -> Any:
         return _READERS[parameter.type](value)
     except (TypeError, ValueError) as error:
         raise BadInput(
-            f"{parameter.name} is {value!r}, which is no {parameter.type}", hint=parameter.meaning
+            f"{parameter.name} is {value!r} and must be a {_EXAMPLES.get(parameter.type, parameter.type)}",
+            hint=parameter.meaning if parameter.type != "date" else "give a day of UTC, or none",
         ) from error
 
 
@@ -158,6 +159,7 @@ def _varchar(value: Any) -> str:
     return value
 
 
+_EXAMPLES = {"date": "date such as 2026-11-01", "bigint": "whole number", "double": "number"}
 _READERS: dict[str, Callable[[Any], Any]] = {
     "date": _date,
     "bigint": _bigint,

@@ -67,7 +67,9 @@ def shown(path: PurePath) -> str:
 def unreadable(path: Path, error: OSError) -> BadInput:
     """Return the error for a path that the system does not let us read, or not copy bytes of."""
     return BadInput(
-        f"{shown(path)} cannot be imported: {error}", hint="mend that and import again", path=shown(path)
+        f"{shown(path)} cannot be imported: {error.strerror or error}",
+        hint="mend that and import again",
+        path=shown(path),
     )
 
 

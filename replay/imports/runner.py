@@ -69,8 +69,9 @@ async def import_paths(
         await asyncio.gather(*workers, return_exceptions=True)
     summary = run.summary
     if summary.refused and not summary.files and not summary.empty:
-        reasons = "; ".join(refused.reason for refused in summary.refused[:3])
-        raise BadInput(f"nothing could be imported: {reasons}", refused=summary.refused)
+        first, *more = [refused.reason for refused in summary.refused[:3]]
+        reasons = f"nothing could be imported: {'; '.join([first, *more])}" if more else first
+        raise BadInput(reasons, refused=summary.refused)
     return summary
 
 

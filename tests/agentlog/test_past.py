@@ -162,6 +162,8 @@ async def test_a_moment_that_is_not_in_the_log_is_refused_at_the_first_read(stor
     for past in (store.at(position=9), store.at(time=datetime(1999, 1, 1, tzinfo=UTC))):
         with pytest.raises(BadInput):
             await past.sessions.get("a")
+    with pytest.raises(BadInput, match="must be a datetime, not str"):
+        store.at(time="2026-11-22T07:44:36Z")  # type: ignore[arg-type]
 
 
 # What stood there, what changed, and forks.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import asyncio
+import codeop
 import inspect
 import re
 import shlex
@@ -152,6 +153,22 @@ def test_the_python_of_a_page_runs_as_it_stands(page, tmp_path, monkeypatch):
                 await asyncio.wait_for(waiting, 120)
 
     asyncio.run(run())
+
+
+@pytest.mark.parametrize(
+    "page", [page for page in PAGES if blocks(page, "python")], ids=lambda page: page.stem
+)
+def test_the_python_of_a_page_can_be_typed(page):
+    """`python -m asyncio` ends a block at the first empty line and at none before."""
+    console = codeop.CommandCompiler()
+    console.compiler.flags |= ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
+    for text in blocks(page, "python"):
+        typed: list[str] = []
+        for line in [*text.splitlines(), ""]:
+            typed.append(line)
+            if console("\n".join(typed), page.name, "single") is not None:
+                typed = []
+        assert typed == [], f"this does not end: {typed}"
 
 
 def command_lines():

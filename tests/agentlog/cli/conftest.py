@@ -51,6 +51,11 @@ class Answer(NamedTuple):
         return [json.loads(line) for line in self.out.splitlines()]
 
     @property
+    def lines(self) -> list[str]:
+        """Its plain rows, without the names of their columns."""
+        return self.out.splitlines()[1:]
+
+    @property
     def document(self) -> Any:
         """Its one JSON document."""
         (row,) = self.rows

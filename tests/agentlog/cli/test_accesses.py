@@ -21,7 +21,7 @@ def test_an_operator_lets_peers_in_and_out(cli):
     assert cli("access", "approve", "telegram", "42", "--code", "7Q4", "--actor", "ada").status == 0
     cli("access", "approve", "telegram", "43")
     assert [row["peer"] for row in cli("access", "pairings", "telegram", "--json").rows] == ["42", "43"]
-    assert cli("access", "pairings", "telegram", "-n", "1", "--after", "42").out.startswith("43\t")
+    assert cli("access", "pairings", "telegram", "-n", "1", "--after", "42").lines[0].startswith("43\t")
     answer = cli("access", "remove", "telegram", "42", "--reason", "left", "--actor", "bob", "--json")
     assert answer.document["changed"]
     rows = cli("access", "pairing", "telegram", "42", "--json").rows

@@ -29,7 +29,7 @@ def test_a_job_can_be_worked_on_from_a_shell(cli):
     shown = cli("external", "show", "1", "--json").document
     assert (shown["status"], shown["delivery"], shown["progress"]) == ("completed", "delivered", "half")
     assert "completed\t1" in cli("external", "status").out
-    assert cli("external", "ls", "--status", "completed").out.startswith("1\tvideos\tmain\t")
+    assert cli("external", "ls", "--status", "completed").lines[0].startswith("1\tvideos\tmain\t")
     assert cli("external", "cleanup", "--retention-s", "0", "--json").document == {"deleted": 1}
     assert cli("external", "show", "1").status == 1
 

@@ -18,7 +18,7 @@ def test_keys_can_be_kept_from_a_shell(cli):
     assert entry["expires_at"] is not None
     assert [row["key"] for row in cli("keyvalue", "ls", "--json").rows] == ["a", "ab"]
     assert [row["value"] for row in cli("keyvalue", "ls", "ab", "--json").rows] == ["just text"]
-    assert cli("keyvalue", "ls", "-n", "1", "--after", "a").out.startswith("ab\t")
+    assert cli("keyvalue", "ls", "-n", "1", "--after", "a").lines[0].startswith("ab\t")
     assert cli("keyvalue", "set", "a", "2", "--expected-version", "7").status == 1
     assert cli("keyvalue", "delete", "a", "--reason", "no need").out == "key\ta\nchanged\tyes\n"
     assert cli("keyvalue", "get", "a").status == 1

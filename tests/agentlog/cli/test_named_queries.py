@@ -18,7 +18,7 @@ def test_the_list_of_queries_needs_no_store(capfd, monkeypatch, tmp_path):
     documents = capfd.readouterr().out.splitlines()
 
     assert "tokens_by_day\tTokens and cost of each day.\tsince until" in lines
-    assert len(documents) == len(lines)
+    assert len(documents) == len(lines) - 1
     assert '"unit":"tokens"' in documents[0] + documents[-1]
 
 

@@ -25,7 +25,7 @@ def test_plans_and_todos_are_shown_as_they_stand_and_as_they_changed(cli):
     rows = cli("plan", "todos", "main", "--history", "a", "--json").rows
     assert [(row["position"], row["status"]) for row in rows] == [(1, "pending"), (2, "completed")]
     assert [row["plan_id"] for row in cli("plan", "ls", "main", "--json").rows] == ["p2", "p1"]
-    assert cli("plan", "ls", "main", "-n", "1", "--after", "p2").out.startswith("p1\tapproved\t")
+    assert cli("plan", "ls", "main", "-n", "1", "--after", "p2").lines[0].startswith("p1\tapproved\t")
     assert cli("plan", "show", "main", "--json").document["content"] == "another"
     assert cli("plan", "show", "main", "--plan", "p1", "--json").document["status"] == "approved"
     rows = cli("plan", "show", "main", "--plan", "p1", "--history", "--json").rows

@@ -26,5 +26,5 @@ def test_a_report_that_cannot_be_made_is_explained(cli, transcript, tmp_path):
     assert cli("report", "--since", "soon").status == 2
     assert cli("report", str(tmp_path / "r.html"), "--session", "nobody").status == 1
     answer = cli("report", str(tmp_path / "missing" / "r.html"))
-    assert (answer.status, answer.out) == (1, "")
+    assert (answer.status, answer.out) == (2, "")
     assert "missing" in answer.err

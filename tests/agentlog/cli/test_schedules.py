@@ -19,7 +19,7 @@ def test_a_schedule_can_be_kept_from_a_shell(cli):
     assert [row["id"] for row in cli("schedule", "ls", "--json").rows] == ["nightly"]
     shown = cli("schedule", "show", "nightly", "--ticks", "2", "--json").document
     assert (shown["body"], shown["overlap"], len(shown["ticks"])) == ({"do": 1}, "skip", 2)
-    assert cli("schedule", "fire").out == ""
+    assert cli("schedule", "fire").lines == []
     assert cli("schedule", "pause", "nightly", "--reason", "why").out == "id\tnightly\nchanged\tyes\n"
     [fired] = cli("schedule", "fire", "nightly", "--json").rows
     assert cli("queue", "ls", "--json").rows[0]["id"] == fired["item"]

@@ -71,12 +71,16 @@ def test_values_are_written_for_whoever_reads_them():
     assert cell(datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC), people=True) == "2026-01-02 03:04:05"
 
 
-def test_plain_rows_have_one_line_and_tabs_between_values(capsys):
-    """So that cut and sort can be used on them."""
+def test_plain_rows_have_one_line_and_tabs_between_values_below_their_names(capsys):
+    """So that cut and sort can be used on them, and whoever looks into a file knows what is what."""
     output = Output(False)
     output.table(["a", "b"], [["x\ty", "1\n2"], [None, 3]])
 
-    assert capsys.readouterr().out == "x\\ty\t1\\n2\n\t3\n"
+    assert capsys.readouterr().out == "a\tb\nx\\ty\t1\\n2\n\t3\n"
+
+    output.table(["a", "b"], [["it", "goes on"]])
+    output.table(["c", "b"], [])
+    assert capsys.readouterr().out == "it\tgoes on\nc\tb\n"
 
 
 @given(

@@ -41,7 +41,7 @@ def test_a_path_without_files_is_an_error_that_names_it(tmp_path: Path) -> None:
     empty.mkdir()
     found, errors = find_files([tmp_path / "nowhere", empty, path])
     assert [file.path for file in found] == [path]
-    assert "nowhere cannot be imported: [Errno 2]" in str(errors[0])
+    assert "nowhere cannot be imported: No such file or directory;" in str(errors[0])
     assert f"{empty} holds no *.jsonl file" in str(errors[1])
 
 
@@ -52,5 +52,5 @@ def test_what_cannot_be_opened_costs_no_other_file_of_its_directory(tmp_path: Pa
     os.mkfifo(tmp_path / "c.jsonl")
     found, errors = find_files([tmp_path])
     assert [file.path.name for file in found] == ["a.jsonl"]
-    assert "b.jsonl cannot be imported: [Errno 2]" in str(errors[0])
+    assert "b.jsonl cannot be imported: No such file or directory;" in str(errors[0])
     assert "c.jsonl is no regular file" in str(errors[1])
