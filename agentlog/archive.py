@@ -363,7 +363,7 @@ class Archives(Generations):
         """
         return await asyncio.to_thread(self._archive.compact, progress)
 
-    async def check(self) -> list[parquet.Finding]:
+    async def check(self) -> list[parquet.ArchiveFinding]:
         """Compare every row of the Parquet files with the log, and the files with their manifest.
 
         Takes about as long as building them; `rebuild` mends what is found.

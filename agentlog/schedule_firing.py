@@ -36,7 +36,7 @@ from projections.queue import CLAIMED, PENDING
 
 
 class Schedule(msgspec.Struct, frozen=True, kw_only=True):
-    """A schedule as it stands: its definition (see Definition), and
+    """A schedule as it stands: its definition (see Definition), its ticks, and how often it fired.
 
     Attributes:
         next_tick: what the next tick is for; due_at: when it may be fired; None: it is paused, or has none.

@@ -55,6 +55,11 @@ class Message(msgspec.Struct, frozen=True, gc=False):
     # Opaque fields that strict JSON cannot say (lone surrogates, huge numbers), decoded exactly.
     exact: dict[str, Any] | None = None
 
+    def __repr__(self) -> str:
+        """As somebody would look at it: how it is kept says little."""
+        names = ("message_id", "role", "content", "version", "position")
+        return f"Message({', '.join(f'{name}={getattr(self, name)!r}' for name in names)}, …)"
+
     @property
     def message_id(self) -> str:
         """The provider's, the source's or the caller's id; unique in its session."""

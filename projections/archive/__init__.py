@@ -1,17 +1,17 @@
 """The archive: Parquet files and DuckDB views over the whole log. No live state, no decisions."""
 
 from projections.archive.archive import Archive, ArchiveStatus
-from projections.archive.check import Finding
+from projections.archive.check import ArchiveFinding
 from projections.archive.connection import Connection, Result
 from projections.archive.filters import Filters
 from projections.archive.named_query import NamedQuery, find_query, named_queries
 
 __all__ = [
     "Archive",
+    "ArchiveFinding",
     "ArchiveStatus",
     "Connection",
     "Filters",
-    "Finding",
     "NamedQuery",
     "Result",
     "find_query",

@@ -19,7 +19,7 @@ from eventlog.errors import AgentlogError, BadInput, Damaged
 from eventlog.io import Io, SystemIo
 from projections.archive import manifest
 from projections.archive.building import Builder, Read
-from projections.archive.check import Finding, findings_of_files, findings_of_log
+from projections.archive.check import ArchiveFinding, findings_of_files, findings_of_log
 from projections.archive.connection import Connection
 from projections.archive.directory import ArchiveDirectory
 from projections.archive.manifest import MANIFEST_NAME, ArchiveFile, Manifest, damaged
@@ -268,7 +268,7 @@ class Archive:
             memory_limit=self._memory_limit, threads=self._threads,
         )  # fmt: skip
 
-    def check(self, events_head: int, *, content: bool = False) -> list[Finding]:
+    def check(self, events_head: int, *, content: bool = False) -> list[ArchiveFinding]:
         """Compare the archive with the log, and its files with the manifest.
 
         Reads every file and the whole log up to the archive's last position.
@@ -284,18 +284,18 @@ class Archive:
         with self._files.build_locked():
             return self._check(events_head, content=True)
 
-    def _check(self, head: int, *, content: bool) -> list[Finding]:
+    def _check(self, head: int, *, content: bool) -> list[ArchiveFinding]:
         try:
             current = self.manifest()
         except Damaged as error:
-            return [Finding("manifest", MANIFEST_NAME, 1, head, str(error))]
+            return [ArchiveFinding("manifest", MANIFEST_NAME, 1, head, str(error))]
         findings = list(findings_of_files(self.directory, current, digests=True))
         findings += findings_of_log(current, self._read, head)
         if content and not any(finding.code == "ahead" for finding in findings):
             findings += self._findings_of_content(current, {f.first_position for f in findings})
         return findings
 
-    def _findings_of_content(self, current: Manifest, known: set[int]) -> Iterator[Finding]:
+    def _findings_of_content(self, current: Manifest, known: set[int]) -> Iterator[ArchiveFinding]:
         """Compare the rows of each range with those the log gives.
 
         Only up to the first range that is `known` to be wrong: from its files it is read where the
@@ -306,7 +306,7 @@ class Archive:
                 return
             for file in self._differing(current, range):
                 first, last = file.first_position, file.last_position
-                yield Finding(
+                yield ArchiveFinding(
                     "content", file.name, first, last,
                     f"archive file {file.name} (positions {first} to {last}) holds other rows than"
                     " the log gives",

@@ -14,7 +14,7 @@ from projections.archive.manifest import Manifest
 from projections.archive.rows import is_message
 
 
-class Finding(msgspec.Struct, frozen=True):
+class ArchiveFinding(msgspec.Struct, frozen=True):
     """One thing that is wrong with the archive.
 
     `code` is one of: missing (a file), altered (a file's size or SHA-256), extra (a file that does
@@ -39,7 +39,7 @@ def file_sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def findings_of_files(directory: Path, manifest: Manifest, *, digests: bool) -> Iterator[Finding]:
+def findings_of_files(directory: Path, manifest: Manifest, *, digests: bool) -> Iterator[ArchiveFinding]:
     """Compare the directory with the manifest; `digests` reads every file, else sizes must do."""
     for file in manifest.files:
         path = directory / file.name
@@ -48,15 +48,15 @@ def findings_of_files(directory: Path, manifest: Manifest, *, digests: bool) -> 
         try:
             size = path.stat().st_size
         except FileNotFoundError:
-            yield Finding("missing", file.name, first, last, f"archive file {where} is missing")
+            yield ArchiveFinding("missing", file.name, first, last, f"archive file {where} is missing")
             continue
         if size != file.size_bytes:
-            yield Finding(
+            yield ArchiveFinding(
                 "altered", file.name, first, last,
                 f"archive file {where} has {size:,} bytes, not {file.size_bytes:,}",
             )  # fmt: skip
         elif digests and file_sha256(path) != file.sha256:
-            yield Finding(
+            yield ArchiveFinding(
                 "altered", file.name, first, last,
                 f"archive file {where} has another SHA-256 than the manifest says",
             )  # fmt: skip
@@ -64,7 +64,7 @@ def findings_of_files(directory: Path, manifest: Manifest, *, digests: bool) -> 
         known = {file.name for file in manifest.files}
         for path in sorted(directory.glob("*.parquet")):
             if path.name not in known:
-                yield Finding(
+                yield ArchiveFinding(
                     "extra", path.name, 0, 0,
                     f"{path.name} is not in the manifest and not read; the next build removes it",
                 )  # fmt: skip
@@ -72,10 +72,10 @@ def findings_of_files(directory: Path, manifest: Manifest, *, digests: bool) -> 
 
 def findings_of_log(
     manifest: Manifest, read: Callable[[int, int | None], Iterable[Sequence[Event]]], head: int
-) -> Iterator[Finding]:
+) -> Iterator[ArchiveFinding]:
     """Compare the manifest's counts with the log's own, range by range."""
     if manifest.archive_position > head:
-        yield Finding(
+        yield ArchiveFinding(
             "ahead", "", head + 1, manifest.archive_position,
             f"the archive ends at position {manifest.archive_position}, the log at {head}",
         )  # fmt: skip
@@ -91,7 +91,7 @@ def findings_of_log(
                     counted += 1
                     counted_messages += is_message(event)
         if (archived, messages[first]) != (counted, counted_messages):
-            yield Finding(
+            yield ArchiveFinding(
                 "count", file.name, first, last,
                 f"positions {first} to {last}: the archive has {archived:,} events and"
                 f" {messages[first]:,} messages, the log {counted:,} and {counted_messages:,}",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 import pytest
 
@@ -24,6 +24,8 @@ from agentlog.schedule import Schedules
 from agentlog.session import Sessions
 from agentlog.store import Store
 from agentlog.task import Tasks
+from eventlog.log import Log
+from tests.docs.types import name_of
 
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "handles.md"
 HANDLES: dict[str, type[Any]] = {
@@ -42,9 +44,12 @@ HANDLES: dict[str, type[Any]] = {
     "store.delivery": Delivery,
     "store.replay": Replays,
     "store.local": LocalStore,
+    "store.log": Log,
 }
 # For a worker's loop, and for what stands beside a handle.
 INTERNAL = {"claim_for", "generation_window", "position", "standing"}
+# A store closes its log itself, and asks it what its handles need.
+OF_THE_STORE = {"close", "state", "reload", "catch_up"}
 # Said once for all of them.
 SHARED = {"self", "tenant", "meta"}
 
@@ -54,13 +59,14 @@ def methods(handle: type[Any]) -> Iterator[tuple[str, Any]]:
     found: dict[str, Any] = {}
     for part in reversed(handle.__mro__[:-1]):
         found |= {name: method for name, method in vars(part).items() if inspect.isfunction(method)}
+    hidden = INTERNAL | OF_THE_STORE if handle is Log else INTERNAL
     return (
-        (name, method) for name, method in found.items() if not name.startswith("_") and name not in INTERNAL
+        (name, method) for name, method in found.items() if not name.startswith("_") and name not in hidden
     )
 
 
 def row(name: str, method: Any) -> str:
-    """A method on one line of the page: how it is called, and the first sentence of what it says."""
+    """A method on one line of the page: how it is called, what it gives, what its docstring says first."""
     said = []
     for parameter in inspect.signature(method).parameters.values():
         if parameter.name in SHARED:
@@ -72,7 +78,8 @@ def row(name: str, method: Any) -> str:
     if said[-1:] == ["*"]:
         said.pop()
     sentence = " ".join((inspect.getdoc(method) or "").split("\n\n")[0].split())
-    return f"| `{name}({', '.join(said)})` | {sentence} |".replace("|`", "\\|`")
+    gives = name_of(get_type_hints(method)["return"]).replace("|", "\\|")
+    return f"| `{name}({', '.join(said)})` | {f'`{gives}`' if gives != 'None' else ''} | {sentence} |"
 
 
 @pytest.mark.parametrize("place", HANDLES)
@@ -87,7 +94,9 @@ APPENDING = [
     (f"{handle.__name__}.{name}", inspect.signature(method).parameters)
     for handle in HANDLES.values()
     for name, method in methods(handle)
-    if "Receipt" in str(inspect.signature(method).return_annotation) and name != "receipt"
+    if "Receipt" in str(inspect.signature(method).return_annotation)
+    # A command has its own; a receipt is no news.
+    if handle is not Log and name != "receipt"
 ]
 
 

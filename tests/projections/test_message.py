@@ -65,3 +65,8 @@ def test_a_message_that_cannot_be_read_is_told_with_its_position(schema: int, da
     """By whichever way it was tried."""
     with pytest.raises(FormatTooNew, match="position 7"):
         read_message(schema, data, None, 7)
+
+
+def test_a_message_that_is_printed_is_readable() -> None:
+    """What a newcomer sees first: words, not how they are kept."""
+    assert repr(message()) == "Message(message_id='m', role='user', content='hi', version=1, position=1, …)"

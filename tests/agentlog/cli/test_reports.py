@@ -20,7 +20,7 @@ def test_a_report_is_written_where_it_was_asked_for(cli, transcript, tmp_path, m
 
 
 def test_a_report_that_cannot_be_made_is_explained(cli, transcript, tmp_path):
-    """Misuse is 2, a file that cannot be written 1."""
+    """Misuse is 2, a session that is not there 1."""
     cli("import", "claude-code", str(transcript))
 
     assert cli("report", "--since", "soon").status == 2
