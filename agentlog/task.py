@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from agentlog import task_changes
-from agentlog.checks import check_limit, check_word
+from agentlog.checks import check_limit, check_seconds, check_word
 from agentlog.claim_contents import said_until
 from agentlog.claims import CLAIM_S, Candidate, Claimed, Claimer, Holder, Said
 from agentlog.errors import ClaimLost, Refused
@@ -87,9 +87,12 @@ class Tasks(TaskReads):
             retries_max: failures after which it is tried again; then it is dead.
             backoff_s: how long the first retry waits; each further one twice as long.
             id: of the caller's choice, so that enqueuing twice is refused.
-        Raises AlreadyExists when the id is taken.
+        Raises AlreadyExists when the id is taken; BadInput: seconds below 0 or above 10^9.
         """
         check_messages(messages, unique, merge, session)
+        for seconds, what in ((delay_s, "delay_s"), (ttl_s, "ttl_s"), (backoff_s, "backoff_s")):
+            if seconds is not None:
+                check_seconds(seconds, what)
         content = raw(list(messages))
         now = await self._scope.moment() if delay_s or ttl_s is not None else None
         event = TaskEnqueued(

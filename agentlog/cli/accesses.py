@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-from cyclopts import App, Parameter
+from cyclopts import App
 
-from agentlog.cli.options import NO_OPTIONS, Limit, Options
+from agentlog.cli.options import NO_OPTIONS, Options, PageLimit, Reason, TimeToLive
 from agentlog.cli.progress import Progress
 from agentlog.cli.running import FINE, with_store
 from agentlog.cli.show import Output
@@ -34,7 +34,7 @@ def pairings(
     /,
     *,
     status: str = "approved",
-    limit: Limit = 50,
+    limit: PageLimit = 50,
     after: str | None = None,
     options: Options = NO_OPTIONS,
 ) -> int:
@@ -46,8 +46,6 @@ def pairings(
         Which channel.
     status
         approved, or pending.
-    limit
-        At most so many, up to 1,000.
     after
         Go on after that peer: the last one of the page before.
     """
@@ -100,7 +98,7 @@ def remove(
     peer: str,
     /,
     *,
-    reason: str | None = None,
+    reason: Reason = None,
     actor: str | None = None,
     options: Options = NO_OPTIONS,
 ) -> int:
@@ -112,8 +110,6 @@ def remove(
         Which channel.
     peer
         Who.
-    reason
-        Why.
     actor
         Who decides this.
     """
@@ -149,7 +145,7 @@ def permissions(
     agent: str | None = None,
     /,
     *,
-    limit: Limit = 50,
+    limit: PageLimit = 50,
     options: Options = NO_OPTIONS,
 ) -> int:
     """List what agents may do, in order of agent and app.
@@ -158,8 +154,6 @@ def permissions(
     ----------
     agent
         That agent alone.
-    limit
-        At most so many, up to 1,000.
     """
 
     async def work(store: Store, output: Output, progress: Progress) -> int:
@@ -179,7 +173,7 @@ def grant(
     /,
     *,
     details: str | None = None,
-    ttl: Annotated[float | None, Parameter(name="--ttl-s")] = None,
+    ttl: TimeToLive = None,
     actor: str | None = None,
     options: Options = NO_OPTIONS,
 ) -> int:
@@ -216,7 +210,7 @@ def revoke(
     app: str,
     /,
     *,
-    reason: str | None = None,
+    reason: Reason = None,
     actor: str | None = None,
     options: Options = NO_OPTIONS,
 ) -> int:
@@ -228,8 +222,6 @@ def revoke(
         Which agent.
     app
         With what.
-    reason
-        Why.
     actor
         Who decides this.
     """

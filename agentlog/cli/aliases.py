@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from cyclopts import App
 
 from agentlog.cli import conversations
-from agentlog.cli.options import NO_OPTIONS, Limit, Options
+from agentlog.cli.options import NO_OPTIONS, Options, PageLimit
 from agentlog.cli.progress import Progress
 from agentlog.cli.running import FINE, with_store
 from agentlog.cli.sessions import sessions
@@ -29,7 +29,7 @@ def register(app: App) -> None:
 def ls(
     *,
     session: str | None = None,
-    limit: Limit = 50,
+    limit: PageLimit = 50,
     after: str | None = None,
     options: Options = NO_OPTIONS,
 ) -> int:
@@ -39,8 +39,6 @@ def ls(
     ----------
     session
         Only those of that session.
-    limit
-        At most so many, up to 1,000.
     after
         Go on after that alias: the last one of the page before.
     """

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, Parameter
 
-from agentlog.cli.options import NO_OPTIONS, Limit, Options
+from agentlog.cli.options import NO_OPTIONS, AfterPosition, Flag, Limit, Options, Timeout
 from agentlog.cli.progress import Progress
 from agentlog.cli.running import FINE, with_store
 from agentlog.cli.show import Output, warn
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 # Of a message row, what a person reads; --json gives every column.
 SHOWN = ("generation", "seq", "role", "tool", "text", "tool_input", "tool_result")
 TEXT_CHARACTERS_MAX = 300
-
-After = Annotated[int, Parameter(name="--after")]
 
 archive = App(name="archive", help="What was ever said, over all generations: counts, messages, search.")
 
@@ -50,17 +48,15 @@ def stat(session: str, /, *, options: Options = NO_OPTIONS) -> int:
 
 
 @archive.command
-def head(session: str, /, *, limit: Limit = 10, after: After = 0, options: Options = NO_OPTIONS) -> int:
+def head(
+    session: str, /, *, limit: Limit = 10, after: AfterPosition = 0, options: Options = NO_OPTIONS
+) -> int:
     """Print a session's first messages.
 
     Parameters
     ----------
     session
         Its key.
-    limit
-        At most so many.
-    after
-        Only of positions above this: the next page.
     """
 
     async def work(store: Store, output: Output, progress: Progress) -> int:
@@ -79,8 +75,6 @@ def tail(
     ----------
     session
         Its key.
-    limit
-        At most so many.
     before
         Only of positions below this: the page before.
     """
@@ -127,7 +121,7 @@ def timeline(
     /,
     *,
     limit: Limit = 100,
-    after: After = 0,
+    after: AfterPosition = 0,
     options: Options = NO_OPTIONS,
 ) -> int:
     """Print what happened in a session, in order: messages in short, and whatever changed it.
@@ -136,10 +130,6 @@ def timeline(
     ----------
     session
         Its key.
-    limit
-        At most so many.
-    after
-        Only of positions above this: the next page.
     """
 
     async def work(store: Store, output: Output, progress: Progress) -> int:
@@ -155,7 +145,7 @@ def grep(
     /,
     *,
     limit: Limit = 100,
-    plain: Annotated[bool, Parameter(negative="")] = False,
+    plain: Flag = False,
     ignore_case: Annotated[bool, Parameter(name=["--ignore-case", "-i"], negative="")] = False,
     context: Annotated[int | None, Parameter(name=["--context", "-C"])] = None,
     role: str | None = None,
@@ -163,7 +153,7 @@ def grep(
     generation: Annotated[int | None, Parameter(name=["--generation", "-g"])] = None,
     since: str | None = None,
     until: str | None = None,
-    after: After = 0,
+    after: AfterPosition = 0,
     options: Options = NO_OPTIONS,
 ) -> int:
     """Search messages with a regular expression, the oldest first.
@@ -174,8 +164,6 @@ def grep(
         A regular expression (RE2).
     sessions
         In these sessions alone; without any in all.
-    limit
-        At most so many.
     plain
         Take the pattern for itself, not for an expression.
     ignore_case
@@ -192,8 +180,6 @@ def grep(
         Said at this time or later, e.g. 2026-11-22T07:44:36Z.
     until
         Said before this time.
-    after
-        Only of positions above this: the next page.
     """
 
     async def work(store: Store, output: Output, progress: Progress) -> int:
@@ -229,8 +215,6 @@ def search(
         One argument, separated by spaces; upper and lower case are the same.
     sessions
         In these sessions alone; without any in all.
-    limit
-        At most so many.
     skip
         Leave out so many that were shown before: the next page.
     role
@@ -259,7 +243,7 @@ def sql(
     query: str,
     /,
     *,
-    timeout: Annotated[float | None, Parameter(name="--timeout-s")] = None,
+    timeout: Timeout = None,
     options: Options = NO_OPTIONS,
 ) -> int:
     """Run one SELECT in DuckDB over the views of the archive. Read-only.
@@ -268,8 +252,6 @@ def sql(
     ----------
     query
         For example: select model, sum(output_tokens) from usage group by all
-    timeout
-        Stop after so many seconds.
     """
 
     async def work(store: Store, output: Output, progress: Progress) -> int:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, Parameter
 
-from agentlog.cli.options import NO_OPTIONS, Options
+from agentlog.cli.options import NO_OPTIONS, Options, Reason
 from agentlog.cli.progress import Progress
 from agentlog.cli.running import FINE, with_store
 from agentlog.cli.sessions import sessions
@@ -93,7 +93,7 @@ def remove(
     messages: Annotated[list[str], Parameter(consume_multiple=True)],
     /,
     *,
-    reason: str | None = None,
+    reason: Reason = None,
     options: Options = NO_OPTIONS,
 ) -> int:
     """Take messages out of view, all or none. Log and archive keep them.
@@ -104,8 +104,6 @@ def remove(
         Its key.
     messages
         Ids of the messages.
-    reason
-        For people.
     """
 
     async def work(store: Store, output: Output, progress: Progress) -> int:

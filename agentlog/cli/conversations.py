@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, Parameter
 
-from agentlog.cli.options import NO_OPTIONS, Options
+from agentlog.cli.options import NO_OPTIONS, Options, Reason
 from agentlog.cli.progress import Progress
 from agentlog.cli.running import FINE, with_store
 from agentlog.cli.sessions import readable, sessions, unknown
@@ -47,7 +47,7 @@ def heads(session: str, /, *, options: Options = NO_OPTIONS) -> int:
 
 
 def rewind(
-    session: str, message: str | None = None, /, *, reason: str | None = None, options: Options = NO_OPTIONS
+    session: str, message: str | None = None, /, *, reason: Reason = None, options: Options = NO_OPTIONS
 ) -> int:
     """Let a conversation go on after one of its messages; what came after it leaves the view.
 
@@ -57,8 +57,6 @@ def rewind(
         Its key.
     message
         Id of the message; without it from the start.
-    reason
-        For people.
     """
 
     async def work(store: Store, output: Output, progress: Progress) -> int:
@@ -92,15 +90,13 @@ def pop(
     return with_store(options, work)
 
 
-def clear(session: str, /, *, reason: str | None = None, options: Options = NO_OPTIONS) -> int:
+def clear(session: str, /, *, reason: Reason = None, options: Options = NO_OPTIONS) -> int:
     """Take all messages out of view, without a new generation.
 
     Parameters
     ----------
     session
         Its key.
-    reason
-        For people.
     """
 
     async def work(store: Store, output: Output, progress: Progress) -> int:

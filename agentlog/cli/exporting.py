@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-from cyclopts import App, Parameter
+from cyclopts import App
 
 from agentlog.cli.mending import restore
-from agentlog.cli.options import NO_OPTIONS, Options
+from agentlog.cli.options import NO_OPTIONS, At, Flag, Options
 from agentlog.cli.progress import Progress, progress
-from agentlog.cli.replays import At
 from agentlog.cli.running import FINE, configured, finish, with_store
 from agentlog.cli.show import Output
 from agentlog.cli.values import moment
@@ -30,7 +29,7 @@ def export(
     /,
     *,
     at: At = None,
-    store: Annotated[bool, Parameter(name="--store", negative="")] = False,
+    store: Flag = False,
     options: Options = NO_OPTIONS,
 ) -> int:
     """Write the log, or with --tenant that tenant's events, to a new directory: JSON lines and a manifest.

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import App, Parameter
 
 from agentlog.cli.external_jobs import external, said, show_claimed
-from agentlog.cli.options import NO_OPTIONS, Limit, Options
+from agentlog.cli.options import NO_OPTIONS, LeaseTime, Limit, Options, Reason, Result
 from agentlog.cli.progress import Progress
 from agentlog.cli.running import FINE, with_store
 from agentlog.cli.show import Output
@@ -28,7 +28,7 @@ def claim_deliveries(
     /,
     *,
     limit: Limit = 1,
-    lease: Annotated[float, Parameter(name="--lease-s")] = 60.0,
+    lease: LeaseTime = 60.0,
     options: Options = NO_OPTIONS,
 ) -> int:
     """Claim jobs whose end is to be delivered now, and print them with their results and tokens.
@@ -37,8 +37,6 @@ def claim_deliveries(
     ----------
     worker
         Name of who delivers.
-    limit
-        At most so many.
     lease
         Nobody else delivers them for so many seconds.
     """
@@ -83,7 +81,7 @@ def callback(
     token: str,
     /,
     *,
-    result: str | None = None,
+    result: Result = None,
     failed: str | None = None,
     options: Options = NO_OPTIONS,
 ) -> int:
@@ -93,8 +91,6 @@ def callback(
     ----------
     token
         As `external enqueue --callback` printed it.
-    result
-        JSON; anything else is taken as text.
     failed
         Why the provider will not do it.
     """
@@ -108,15 +104,13 @@ def callback(
     return with_store(options, work)
 
 
-def cancel(id: str, /, *, reason: str | None = None, options: Options = NO_OPTIONS) -> int:
+def cancel(id: str, /, *, reason: Reason = None, options: Options = NO_OPTIONS) -> int:
     """Say that nobody wants the result any more.
 
     Parameters
     ----------
     id
         Of the job.
-    reason
-        Why.
     """
 
     async def work(store: Store, output: Output, progress: Progress) -> int:
@@ -125,15 +119,13 @@ def cancel(id: str, /, *, reason: str | None = None, options: Options = NO_OPTIO
     return with_store(options, work)
 
 
-def delete(id: str, /, *, reason: str | None = None, options: Options = NO_OPTIONS) -> int:
+def delete(id: str, /, *, reason: Reason = None, options: Options = NO_OPTIONS) -> int:
     """Take a job away, in whatever state. The log keeps it.
 
     Parameters
     ----------
     id
         Of the job.
-    reason
-        Why.
     """
 
     async def work(store: Store, output: Output, progress: Progress) -> int:

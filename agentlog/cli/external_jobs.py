@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, Parameter
 
-from agentlog.cli.options import NO_OPTIONS, Limit, Options
+from agentlog.cli.options import NO_OPTIONS, Flag, LeaseTime, Limit, Options, OwnId, PageLimit, Reason, Result
 from agentlog.cli.progress import Progress
 from agentlog.cli.running import FINE, known, with_store
 from agentlog.cli.show import Output
@@ -59,7 +59,7 @@ def ls(
     *,
     session: str | None = None,
     status: str | None = None,
-    limit: Limit = 50,
+    limit: PageLimit = 50,
     after: str | None = None,
     options: Options = NO_OPTIONS,
 ) -> int:
@@ -71,8 +71,6 @@ def ls(
         Only those of that session.
     status
         Only those that are pending, polling, completed, failed, timed_out or cancelled.
-    limit
-        At most so many, up to 1,000.
     after
         Go on after that job: the last one of the page before.
     """
@@ -118,16 +116,10 @@ def show_job(id: str, /, *, options: Options = NO_OPTIONS) -> int:
 @external.command
 def due(
     *,
-    limit: Limit = 50,
+    limit: PageLimit = 50,
     options: Options = NO_OPTIONS,
 ) -> int:
-    """List what is to be polled, delivered or timed out now. Claims nothing.
-
-    Parameters
-    ----------
-    limit
-        At most so many, up to 1,000.
-    """
+    """List what is to be polled, delivered or timed out now. Claims nothing."""
 
     async def work(store: Store, output: Output, progress: Progress) -> int:
         return show(output, await store.external.due(limit=limit))
@@ -141,12 +133,12 @@ def enqueue(
     request: str,
     /,
     *,
-    id: str | None = None,
+    id: OwnId = None,
     session: str | None = None,
     external_id: str | None = None,
     poll_interval: Annotated[float, Parameter(name="--poll-interval-s")] = 10.0,
     timeout: Annotated[float, Parameter(name="--timeout-s")] = 86400.0,
-    callback: Annotated[bool, Parameter(negative="")] = False,
+    callback: Flag = False,
     options: Options = NO_OPTIONS,
 ) -> int:
     """Say that a provider was given a job, and print its id.
@@ -157,8 +149,6 @@ def enqueue(
         Who works on it.
     request
         What was asked for: JSON; anything else is taken as text.
-    id
-        An id of your own, so that enqueuing twice is refused.
     session
         Key of the session that waits for it.
     external_id
@@ -191,7 +181,7 @@ def claim_polls(
     /,
     *,
     limit: Limit = 1,
-    lease: Annotated[float, Parameter(name="--lease-s")] = 60.0,
+    lease: LeaseTime = 60.0,
     options: Options = NO_OPTIONS,
 ) -> int:
     """Claim jobs whose provider is to be asked now, and print them with their requests and tokens.
@@ -200,8 +190,6 @@ def claim_polls(
     ----------
     worker
         Name of who polls.
-    limit
-        At most so many.
     lease
         Nobody else polls them for so many seconds.
     """
@@ -246,7 +234,7 @@ def polled(
 
 
 @external.command
-def complete(id: str, token: int, /, *, result: str | None = None, options: Options = NO_OPTIONS) -> int:
+def complete(id: str, token: int, /, *, result: Result = None, options: Options = NO_OPTIONS) -> int:
     """Say that the provider did it.
 
     Parameters
@@ -255,8 +243,6 @@ def complete(id: str, token: int, /, *, result: str | None = None, options: Opti
         Of the job.
     token
         As `external claim-polls` printed it.
-    result
-        JSON; anything else is taken as text.
     """
 
     async def work(store: Store, output: Output, progress: Progress) -> int:
@@ -268,7 +254,7 @@ def complete(id: str, token: int, /, *, result: str | None = None, options: Opti
 
 
 @external.command
-def fail(id: str, token: int, /, *, reason: str | None = None, options: Options = NO_OPTIONS) -> int:
+def fail(id: str, token: int, /, *, reason: Reason = None, options: Options = NO_OPTIONS) -> int:
     """Say that the provider will not do it.
 
     Parameters
@@ -277,8 +263,6 @@ def fail(id: str, token: int, /, *, reason: str | None = None, options: Options 
         Of the job.
     token
         As `external claim-polls` printed it.
-    reason
-        Why.
     """
 
     async def work(store: Store, output: Output, progress: Progress) -> int:

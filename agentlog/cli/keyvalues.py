@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-from cyclopts import App, Parameter
+from cyclopts import App
 
-from agentlog.cli.options import NO_OPTIONS, Limit, Options
+from agentlog.cli.options import NO_OPTIONS, Options, PageLimit, Reason, TimeToLive
 from agentlog.cli.progress import Progress
 from agentlog.cli.running import FINE, known, with_store
 from agentlog.cli.show import Output
@@ -33,7 +33,7 @@ def ls(
     /,
     *,
     namespace: str = "",
-    limit: Limit = 50,
+    limit: PageLimit = 50,
     after: str | None = None,
     options: Options = NO_OPTIONS,
 ) -> int:
@@ -45,8 +45,6 @@ def ls(
         Only keys that begin with it.
     namespace
         Keys of that namespace; without it those that have none.
-    limit
-        At most so many, up to 1,000.
     after
         Go on after that key: the last one of the page before.
     """
@@ -93,7 +91,7 @@ def set(
     /,
     *,
     namespace: str = "",
-    ttl: Annotated[float | None, Parameter(name="--ttl-s")] = None,
+    ttl: TimeToLive = None,
     expected_version: int | None = None,
     options: Options = NO_OPTIONS,
 ) -> int:
@@ -125,9 +123,7 @@ def set(
 
 
 @keyvalue.command
-def delete(
-    key: str, /, *, namespace: str = "", reason: str | None = None, options: Options = NO_OPTIONS
-) -> int:
+def delete(key: str, /, *, namespace: str = "", reason: Reason = None, options: Options = NO_OPTIONS) -> int:
     """Take a key's value away. The log keeps what it was.
 
     Parameters
@@ -136,8 +132,6 @@ def delete(
         The key.
     namespace
         Of that namespace.
-    reason
-        Why.
     """
 
     async def work(store: Store, output: Output, progress: Progress) -> int:

@@ -6,11 +6,11 @@ They work on a store that does not open. What is done is in replay/.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-from cyclopts import App, Parameter
+from cyclopts import App
 
-from agentlog.cli.options import NO_OPTIONS, Options
+from agentlog.cli.options import NO_OPTIONS, Flag, Options
 from agentlog.cli.progress import Progress, progress
 from agentlog.cli.running import FINE, WRONG, check_exists, configured, finish
 from agentlog.cli.show import Output
@@ -33,7 +33,7 @@ def register(app: App) -> None:
 
 def repair(
     *,
-    dry_run: Annotated[bool, Parameter(name="--dry-run", negative="")] = False,
+    dry_run: Flag = False,
     options: Options = NO_OPTIONS,
 ) -> int:
     """Mend damage in one copy of the log from the other, then verify. The log must be open nowhere.

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-from cyclopts import App, Parameter
+from cyclopts import App
 
 from agentlog.cli.archives import archive
-from agentlog.cli.options import NO_OPTIONS, Options
+from agentlog.cli.options import NO_OPTIONS, Options, Timeout
 from agentlog.cli.progress import Progress
 from agentlog.cli.running import FINE, with_store
 from agentlog.cli.show import Output
@@ -57,7 +57,7 @@ def query(
     parameters: list[str] | None = None,
     /,
     *,
-    timeout: Annotated[float | None, Parameter(name="--timeout-s")] = None,
+    timeout: Timeout = None,
     options: Options = NO_OPTIONS,
 ) -> int:
     """Ask a named query.
@@ -68,8 +68,6 @@ def query(
         Which one; `agentlog archive queries` lists them.
     parameters
         As NAME=VALUE, for example since=2026-11-01.
-    timeout
-        Stop after so many seconds.
     """
 
     async def work(store: Store, output: Output, progress: Progress) -> int:

@@ -1,4 +1,5 @@
-"""The options that every command takes."""
+"""Options that every command takes, and those that many take: what they are called and, where it is always
+the same, what they mean. What else an option means says the docstring of its command."""
 
 from __future__ import annotations
 
@@ -8,8 +9,27 @@ from typing import Annotated
 
 from cyclopts import Group, Parameter
 
-# How long a page is, wherever there are pages.
-Limit = Annotated[int, Parameter(name=["--limit", "-n"])]
+# Nobody types --no-…: what is not said is off.
+Flag = Annotated[bool, Parameter(negative="")]
+
+# How much, and where to go on.
+PageLimit = Annotated[int, Parameter(name=["--limit", "-n"], help="At most so many, up to 1,000.")]
+Limit = Annotated[int, Parameter(name=["--limit", "-n"], help="At most so many.")]
+AfterPosition = Annotated[int, Parameter(name="--after", help="Only of positions above this: the next page.")]
+
+# Seconds, as the unit at the end of the name says, and moments.
+LeaseTime = Annotated[float, Parameter(name="--lease-s")]
+TimeToLive = Annotated[float | None, Parameter(name="--ttl-s")]
+Timeout = Annotated[float | None, Parameter(name="--timeout-s", help="Stop after so many seconds.")]
+Interval = Annotated[float, Parameter(name="--interval-s", help="Look again after so many seconds.")]
+At = Annotated[str | None, Parameter(name="--at")]
+
+# What is said of work.
+OwnId = Annotated[str | None, Parameter(help="An id of your own, so that enqueuing twice is refused.")]
+Token = Annotated[int, Parameter(help="That claiming printed: the claim's position in the log.")]
+Result = Annotated[str | None, Parameter(help="JSON; anything else is taken as text.")]
+Reason = Annotated[str | None, Parameter(help="Why.")]
+IfPending = Annotated[bool, Parameter(negative="", help="Only if it still waits.")]
 
 STORE = Group("Which log, and how to answer", sort_key=1000)
 

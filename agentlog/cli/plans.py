@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import msgspec
-from cyclopts import App, Parameter
+from cyclopts import App
 
-from agentlog.cli.options import NO_OPTIONS, Limit, Options
+from agentlog.cli.options import NO_OPTIONS, Flag, Options, PageLimit
 from agentlog.cli.progress import Progress
 from agentlog.cli.running import FINE, known, with_store
 from agentlog.cli.show import Output
@@ -70,7 +70,7 @@ def ls(
     session: str,
     /,
     *,
-    limit: Limit = 50,
+    limit: PageLimit = 50,
     after: str | None = None,
     options: Options = NO_OPTIONS,
 ) -> int:
@@ -80,8 +80,6 @@ def ls(
     ----------
     session
         Its key.
-    limit
-        At most so many, up to 1,000.
     after
         Go on after that plan: the last one of the page before.
     """
@@ -100,7 +98,7 @@ def show(
     /,
     *,
     plan: str | None = None,
-    history: Annotated[bool, Parameter(negative="")] = False,
+    history: Flag = False,
     options: Options = NO_OPTIONS,
 ) -> int:
     """Show a session's plan; exit status 1 when it has none.

@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-from cyclopts import App, Parameter
+from cyclopts import App
 
-from agentlog.cli.options import NO_OPTIONS, Limit, Options
+from agentlog.cli.options import (
+    NO_OPTIONS,
+    IfPending,
+    LeaseTime,
+    Limit,
+    Options,
+    OwnId,
+    PageLimit,
+    Reason,
+    Result,
+    Token,
+)
 from agentlog.cli.progress import Progress
 from agentlog.cli.running import FINE, known, with_store
 from agentlog.cli.show import Output
@@ -38,7 +49,7 @@ def ls(
     *,
     session: str | None = None,
     status: str | None = None,
-    limit: Limit = 50,
+    limit: PageLimit = 50,
     after: str | None = None,
     options: Options = NO_OPTIONS,
 ) -> int:
@@ -50,8 +61,6 @@ def ls(
         Only those of that session.
     status
         Only those that are pending, claimed, completed, failed, cancelled, interrupted or rolled_back.
-    limit
-        At most so many, up to 1,000.
     after
         Go on after that item: the last one of the page before.
     """
@@ -92,7 +101,7 @@ def enqueue(
     priority: int = 0,
     operation: str | None = None,
     when_busy: str = "enqueue",
-    id: str | None = None,
+    id: OwnId = None,
     options: Options = NO_OPTIONS,
 ) -> int:
     """Put an item into the queue and print its id.
@@ -109,8 +118,6 @@ def enqueue(
         A word for what is to be done.
     when_busy
         What becomes of it when the session is busy: enqueue, reject, interrupt, rollback or merge.
-    id
-        An id of your own, so that enqueuing twice is refused.
     """
 
     async def work(store: Store, output: Output, progress: Progress) -> int:
@@ -130,7 +137,7 @@ def claim(
     *,
     session: str | None = None,
     limit: Limit = 1,
-    lease: Annotated[float, Parameter(name="--lease-s")] = 300.0,
+    lease: LeaseTime = 300.0,
     options: Options = NO_OPTIONS,
 ) -> int:
     """Claim items for a worker and print them with their tokens and bodies; one of each session at most.
@@ -141,8 +148,6 @@ def claim(
         Name of who claims.
     session
         Only items of that session.
-    limit
-        At most so many.
     lease
         After so many seconds they return to whoever comes.
     """
@@ -157,17 +162,13 @@ def claim(
 
 
 @queue.command
-def complete(id: str, token: int, /, *, result: str | None = None, options: Options = NO_OPTIONS) -> int:
+def complete(id: str, token: Token, /, *, result: Result = None, options: Options = NO_OPTIONS) -> int:
     """Say that an item was worked on.
 
     Parameters
     ----------
     id
         Of the item.
-    token
-        That claiming printed: the claim's position in the log.
-    result
-        JSON; anything else is taken as text.
     """
 
     async def work(store: Store, output: Output, progress: Progress) -> int:
@@ -180,17 +181,13 @@ def complete(id: str, token: int, /, *, result: str | None = None, options: Opti
 
 
 @queue.command
-def fail(id: str, token: int, /, *, reason: str | None = None, options: Options = NO_OPTIONS) -> int:
+def fail(id: str, token: Token, /, *, reason: Reason = None, options: Options = NO_OPTIONS) -> int:
     """Say that an item was worked on to no avail.
 
     Parameters
     ----------
     id
         Of the item.
-    token
-        That claiming printed: the claim's position in the log.
-    reason
-        Why.
     """
 
     async def work(store: Store, output: Output, progress: Progress) -> int:
@@ -224,8 +221,8 @@ def cancel(
     id: str,
     /,
     *,
-    reason: str | None = None,
-    if_pending: Annotated[bool, Parameter(negative="")] = False,
+    reason: Reason = None,
+    if_pending: IfPending = False,
     options: Options = NO_OPTIONS,
 ) -> int:
     """Say that nobody is going to work on an item.
@@ -234,10 +231,6 @@ def cancel(
     ----------
     id
         Of the item.
-    reason
-        Why.
-    if_pending
-        Only if it still waits.
     """
 
     async def work(store: Store, output: Output, progress: Progress) -> int:

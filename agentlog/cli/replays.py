@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-from cyclopts import App, Parameter
+from cyclopts import App
 
-from agentlog.cli.options import NO_OPTIONS, Options
+from agentlog.cli.options import NO_OPTIONS, At, Flag, Options
 from agentlog.cli.progress import Progress
 from agentlog.cli.running import FINE, WRONG, with_store
 from agentlog.cli.show import Output, visible
@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from agentlog.store import Store
     from eventlog.envelope import Event
     from replay.state import Change
-
-At = Annotated[str | None, Parameter(name="--at")]
 
 replay = App(name="replay", help="Fold the log again: put tables right, look into the past.")
 
@@ -32,7 +30,7 @@ def rebuild(
     *tables: str,
     kind: str = "session",
     key: str | None = None,
-    only_tenant: Annotated[bool, Parameter(name="--only-tenant", negative="")] = False,
+    only_tenant: Flag = False,
     jobs: int | None = None,
     options: Options = NO_OPTIONS,
 ) -> int:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-from cyclopts import App, Parameter
+from cyclopts import App
 
-from agentlog.cli.options import NO_OPTIONS, Options
+from agentlog.cli.options import NO_OPTIONS, Interval, Options
 from agentlog.cli.progress import Progress
 from agentlog.cli.running import FINE, check_folder, with_store
 from agentlog.cli.schedules import schedule
@@ -26,16 +26,10 @@ def register(app: App) -> None:
 
 def run(
     *,
-    interval: Annotated[float, Parameter(name="--interval-s")] = 1.0,
+    interval: Interval = 1.0,
     options: Options = NO_OPTIONS,
 ) -> int:
-    """Fire what is due until it is stopped, and print each tick. Run it on as many hosts as you like.
-
-    Parameters
-    ----------
-    interval
-        Look again after so many seconds.
-    """
+    """Fire what is due until it is stopped, and print each tick. Run it on as many hosts as you like."""
 
     async def work(store: Store, output: Output, progress: Progress) -> int:
         async for one in store.schedule.run(interval_s=interval):
@@ -94,7 +88,7 @@ def watch(
     path: Path,
     /,
     *,
-    interval: Annotated[float, Parameter(name="--interval-s")] = 1.0,
+    interval: Interval = 1.0,
     options: Options = NO_OPTIONS,
 ) -> int:
     """Keep a file equal to the schedules until it is stopped: take over edits, write what changed elsewhere.
@@ -103,8 +97,6 @@ def watch(
     ----------
     path
         Of the file; written when it is not there.
-    interval
-        Look again after so many seconds.
     """
 
     check_folder(path)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, Parameter
 
-from agentlog.cli.options import NO_OPTIONS, Limit, Options
+from agentlog.cli.options import NO_OPTIONS, Options, PageLimit, Reason
 from agentlog.cli.progress import Progress
 from agentlog.cli.running import FINE, known, with_store
 from agentlog.cli.show import Output
@@ -34,7 +34,7 @@ def register(app: App) -> None:
 @schedule.command
 def ls(
     *,
-    limit: Limit = 50,
+    limit: PageLimit = 50,
     after: str | None = None,
     options: Options = NO_OPTIONS,
 ) -> int:
@@ -42,8 +42,6 @@ def ls(
 
     Parameters
     ----------
-    limit
-        At most so many, up to 1,000.
     after
         Go on after that one: the last one of the page before.
     """
@@ -152,15 +150,13 @@ def set_schedule(
 
 
 @schedule.command
-def pause(id: str, /, *, reason: str | None = None, options: Options = NO_OPTIONS) -> int:
+def pause(id: str, /, *, reason: Reason = None, options: Options = NO_OPTIONS) -> int:
     """Let a schedule have no ticks.
 
     Parameters
     ----------
     id
         Of the schedule.
-    reason
-        Why.
     """
 
     async def work(store: Store, output: Output, progress: Progress) -> int:
@@ -186,15 +182,13 @@ def resume(id: str, /, *, options: Options = NO_OPTIONS) -> int:
 
 
 @schedule.command
-def delete(id: str, /, *, reason: str | None = None, options: Options = NO_OPTIONS) -> int:
+def delete(id: str, /, *, reason: Reason = None, options: Options = NO_OPTIONS) -> int:
     """Take a schedule away. The log keeps what it was.
 
     Parameters
     ----------
     id
         Of the schedule.
-    reason
-        Why.
     """
 
     async def work(store: Store, output: Output, progress: Progress) -> int:

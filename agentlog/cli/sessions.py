@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, Parameter
 
-from agentlog.cli.options import NO_OPTIONS, Limit, Options
+from agentlog.cli.options import NO_OPTIONS, At, Flag, Options, PageLimit, Reason, TimeToLive
 from agentlog.cli.progress import Progress
 from agentlog.cli.running import FINE, with_store
 from agentlog.cli.show import Output, to_json, visible, visible_lines
@@ -41,7 +41,7 @@ def ls(
     parent: str | None = None,
     created_from: datetime | None = None,
     created_before: datetime | None = None,
-    limit: Limit = 50,
+    limit: PageLimit = 50,
     after: str | None = None,
     options: Options = NO_OPTIONS,
 ) -> int:
@@ -59,8 +59,6 @@ def ls(
         Only those that began then or later; UTC unless it says otherwise.
     created_before
         Only those that began before.
-    limit
-        At most so many, up to 1,000.
     after
         Go on after that session: the last one of the page before.
     """
@@ -101,7 +99,7 @@ def create(
     title: str | None = None,
     type: str | None = None,
     parent: str | None = None,
-    ttl: Annotated[float | None, Parameter(name="--ttl-s")] = None,
+    ttl: TimeToLive = None,
     options: Options = NO_OPTIONS,
 ) -> int:
     """Begin a session, or bring back a deleted one with all it held.
@@ -192,15 +190,13 @@ def load(
 
 
 @sessions.command
-def end(session: str, /, *, reason: str | None = None, options: Options = NO_OPTIONS) -> int:
+def end(session: str, /, *, reason: Reason = None, options: Options = NO_OPTIONS) -> int:
     """Say that a session is over. Its messages stay.
 
     Parameters
     ----------
     session
         Its key.
-    reason
-        For people.
     """
 
     async def work(store: Store, output: Output, progress: Progress) -> int:
@@ -211,15 +207,13 @@ def end(session: str, /, *, reason: str | None = None, options: Options = NO_OPT
 
 
 @sessions.command
-def delete(session: str, /, *, reason: str | None = None, options: Options = NO_OPTIONS) -> int:
+def delete(session: str, /, *, reason: Reason = None, options: Options = NO_OPTIONS) -> int:
     """Take a session and all that came from it out of sight. Log and archive keep them.
 
     Parameters
     ----------
     session
         Its key.
-    reason
-        For people.
     """
 
     async def work(store: Store, output: Output, progress: Progress) -> int:
@@ -233,7 +227,7 @@ def delete(session: str, /, *, reason: str | None = None, options: Options = NO_
 def cleanup(
     *,
     retention_days: float = 30.0,
-    all_tenants: Annotated[bool, Parameter(negative="")] = False,
+    all_tenants: Flag = False,
     options: Options = NO_OPTIONS,
 ) -> int:
     """Delete sessions that are past their expiry, and those without one that nobody used for long.
@@ -265,7 +259,7 @@ def fork(
     new: str,
     /,
     *,
-    at: Annotated[str | None, Parameter(name="--at")] = None,
+    at: At = None,
     options: Options = NO_OPTIONS,
 ) -> int:
     """Begin a new session with the history that another one had at a moment.

@@ -6,7 +6,20 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, Parameter
 
-from agentlog.cli.options import NO_OPTIONS, Limit, Options
+from agentlog.cli.options import (
+    NO_OPTIONS,
+    Flag,
+    IfPending,
+    LeaseTime,
+    Limit,
+    Options,
+    OwnId,
+    PageLimit,
+    Reason,
+    Result,
+    TimeToLive,
+    Token,
+)
 from agentlog.cli.progress import Progress
 from agentlog.cli.running import FINE, known, with_store
 from agentlog.cli.show import Output
@@ -36,7 +49,7 @@ def ls(
     *,
     session: str | None = None,
     status: str | None = None,
-    limit: Limit = 50,
+    limit: PageLimit = 50,
     after: str | None = None,
     options: Options = NO_OPTIONS,
 ) -> int:
@@ -48,8 +61,6 @@ def ls(
         Only those of that session.
     status
         Only those that are pending, running, completed, dead, cancelled or expired.
-    limit
-        At most so many, up to 1,000.
     after
         Go on after that task: the last one of the page before.
     """
@@ -91,11 +102,11 @@ def enqueue(
     session: str | None = None,
     priority: int = 0,
     delay: Annotated[float, Parameter(name="--delay-s")] = 0.0,
-    ttl: Annotated[float | None, Parameter(name="--ttl-s")] = None,
-    unique: Annotated[bool, Parameter(negative="")] = False,
-    merge: Annotated[bool, Parameter(negative="")] = False,
+    ttl: TimeToLive = None,
+    unique: Flag = False,
+    merge: Flag = False,
     retries: int = 3,
-    id: str | None = None,
+    id: OwnId = None,
     options: Options = NO_OPTIONS,
 ) -> int:
     """Enqueue a task and print its id; of the one that waits already, when it is unique or was merged.
@@ -120,8 +131,6 @@ def enqueue(
         Its messages join the task of that session that waits, if there is one.
     retries
         Failures after which it is tried again; then it is dead.
-    id
-        An id of your own, so that enqueuing twice is refused.
     """
 
     async def work(store: Store, output: Output, progress: Progress) -> int:
@@ -142,7 +151,7 @@ def claim(
     *,
     queue: str = "default",
     limit: Limit = 1,
-    lease: Annotated[float, Parameter(name="--lease-s")] = 300.0,
+    lease: LeaseTime = 300.0,
     options: Options = NO_OPTIONS,
 ) -> int:
     """Claim tasks for a worker and print them with their tokens and messages.
@@ -153,8 +162,6 @@ def claim(
         Name of who claims.
     queue
         Only tasks of that queue.
-    limit
-        At most so many.
     lease
         After so many seconds without a word they return to whoever comes.
     """
@@ -169,17 +176,13 @@ def claim(
 
 
 @task.command
-def complete(id: str, token: int, /, *, result: str | None = None, options: Options = NO_OPTIONS) -> int:
+def complete(id: str, token: Token, /, *, result: Result = None, options: Options = NO_OPTIONS) -> int:
     """Say that a task was done.
 
     Parameters
     ----------
     id
         Of the task.
-    token
-        That claiming printed: the claim's position in the log.
-    result
-        JSON; anything else is taken as text.
     """
 
     async def work(store: Store, output: Output, progress: Progress) -> int:
@@ -192,17 +195,13 @@ def complete(id: str, token: int, /, *, result: str | None = None, options: Opti
 
 
 @task.command
-def fail(id: str, token: int, /, *, reason: str | None = None, options: Options = NO_OPTIONS) -> int:
+def fail(id: str, token: Token, /, *, reason: Reason = None, options: Options = NO_OPTIONS) -> int:
     """Say that a task failed: it is tried again later, or dead when it has no retries left.
 
     Parameters
     ----------
     id
         Of the task.
-    token
-        That claiming printed: the claim's position in the log.
-    reason
-        Why.
     """
 
     async def work(store: Store, output: Output, progress: Progress) -> int:
@@ -219,8 +218,8 @@ def cancel(
     id: str,
     /,
     *,
-    reason: str | None = None,
-    if_pending: Annotated[bool, Parameter(negative="")] = False,
+    reason: Reason = None,
+    if_pending: IfPending = False,
     options: Options = NO_OPTIONS,
 ) -> int:
     """Say that nobody is going to do a task.
@@ -229,10 +228,6 @@ def cancel(
     ----------
     id
         Of the task.
-    reason
-        Why.
-    if_pending
-        Only if it still waits.
     """
 
     async def work(store: Store, output: Output, progress: Progress) -> int:

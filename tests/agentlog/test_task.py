@@ -45,6 +45,9 @@ async def test_a_task_comes_with_all_it_was_given_and_is_done_once(store):
     assert (await store.tasks.status("main"))[COMPLETED] == 1
     with pytest.raises(AlreadyExists):
         await store.tasks.enqueue([1], id=id)
+    for unfit in ({"delay_s": -1}, {"ttl_s": 1e300}, {"backoff_s": float("nan")}):
+        with pytest.raises(BadInput, match="must be a number of seconds"):
+            await store.tasks.enqueue(["a"], **unfit)
     with pytest.raises(BadInput, match="list"):
         await store.tasks.enqueue("text")
 
