@@ -179,20 +179,26 @@ def anomalies(asked: Asked) -> Ranking:
 def queue_times(asked: Asked) -> Ranking:
     """Percentiles of waits and runs."""
     bars = tuple(
-        RankingRow(f"{row['measure']} · {name}", float(row[column]), "", n)
+        RankingRow(f"{row['work']} {row['measure']} · {name}", float(row[column]), "", n)
         for n, row in enumerate(asked.dicts("queue_percentiles"))
         for name, column in (("half within", "p50"), ("9 of 10 within", "p90"), ("99 of 100 within", "p99"))
     )
-    return Ranking("Queue waits and runs", "How long items wait for a worker, and run.", bars, "seconds")
+    return Ranking(
+        "Waits and runs", "How long queue items and tasks wait for a worker, and run.", bars, "seconds"
+    )
 
 
 def claims(asked: Asked) -> Ranking:
-    """How often items had to be claimed."""
+    """How often items and tasks had to be claimed."""
+    rows = sorted(asked.dicts("retries"), key=lambda row: row["claims"])  # so that none pushes the other out
     bars = tuple(
-        RankingRow(_times(row["claims"]), float(row["items"]), figure(row["share"], "fraction"))
-        for row in asked.dicts("retries")[:BARS_MAX]
-    )
-    return Ranking("Claims per queue item", "Items by how often they were claimed.", bars, "count")
+        RankingRow(
+            f"{row['work']} · {_times(row['claims'])}", float(row["items"]), figure(row["share"], "fraction"),
+            ("item", "task").index(row["work"]),
+        )
+        for row in rows[:BARS_MAX]
+    )  # fmt: skip
+    return Ranking("Claims", "Queue items and tasks by how often they were claimed.", bars, "count")
 
 
 def _times(count: int) -> str:

@@ -67,7 +67,7 @@ def sections(asked: Asked) -> list[Section]:
         ("sessions", "Sessions", _sessions(asked)),
         ("tools", "Tools", _tools(asked)),
         ("rhythm", "Days and hours", _rhythm(asked)),
-        ("queue", "Queue", _queue(asked)),
+        ("queue", "Queue and tasks", _queue(asked)),
     ):
         shown = _arranged([picture for picture in pictures if picture.rows.rows])
         if shown:

@@ -30,7 +30,10 @@ VIEWS = (
     "generations",
     "compactions",
     "queue_items",
+    "tasks",
 )
+# In the schema `base`: what some of them are made of.
+PARTS = ("moment", "stream_key", "work")
 
 _NO_EXTENSIONS = {
     "autoinstall_known_extensions": "false",
@@ -124,7 +127,7 @@ def create_views(connection: duckdb.DuckDBPyConnection, tenant: str | None, pric
     connection.execute(sql("views/prices"))
     if table_of_prices := read_prices(prices):
         connection.executemany(sql("views/prices_fill"), [list(price) for price in table_of_prices])
-    for view in VIEWS:
+    for view in (*PARTS, *VIEWS):
         connection.execute(sql(f"views/{view}"))
 
 

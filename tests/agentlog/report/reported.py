@@ -14,6 +14,9 @@ from eventlog.events import (
     ItemCompleted,
     ItemEnqueued,
     SessionCreated,
+    TaskClaimed,
+    TaskCompleted,
+    TaskEnqueued,
     raw,
 )
 from tests.projections.archive.asking import at, said, used
@@ -23,7 +26,7 @@ HOSTILE = "</title></svg><script>document.title='taken'</script><img src=x onerr
 
 
 def busy(name: str = HOSTILE) -> History:
-    """Ten days: two models, a family of sessions, tools, a compaction, a queue, and one unusual day."""
+    """Ten days: two models, a family of sessions, tools, a compaction, a queue, a task, an unusual day."""
     history = History()
     for key, parent in (("root", None), ("child", "root"), (name, None)):
         history.say(key, SessionCreated(title=f"{name} {key}", agent=name, parent=parent))
@@ -40,6 +43,9 @@ def busy(name: str = HOSTILE) -> History:
     for event, clock in ((ItemEnqueued(raw(name)), "10:00:00"), (ItemClaimed(name), "10:00:09"),
                          (ItemCompleted(), "10:01:00")):  # fmt: skip
         history.say(name, event, kind="queue_item", occurred_at=at(1, clock))
+    for event, clock in ((TaskEnqueued(raw([])), "11:00:00"), (TaskClaimed(name), "11:00:02"),
+                         (TaskCompleted(), "11:05:00")):  # fmt: skip
+        history.say(name, event, kind="task", occurred_at=at(1, clock))
     return history
 
 

@@ -90,6 +90,20 @@ def test_the_costliest_session_is_shown_message_by_message(report):
     assert [lane.name for lane in other.lanes] == ["x child"]
 
 
+def test_items_and_tasks_stand_side_by_side(report):
+    """In one picture of waits and runs, and in one of claims; each kind has a colour of its own there."""
+    times, claims = figures.queue_times(report), figures.claims(report)
+
+    halves = {bar.name: bar.value for bar in times.rows if bar.name.endswith("half within")}
+    assert halves == {
+        "item wait · half within": 9.0, "item run · half within": 51.0,
+        "task wait · half within": 2.0, "task run · half within": 298.0,
+    }  # fmt: skip
+    assert [(bar.name, bar.value, bar.note, bar.series) for bar in claims.rows] == [
+        ("item · once", 1.0, "100 %", 0), ("task · once", 1.0, "100 %", 1),
+    ]  # fmt: skip
+
+
 def test_a_period_is_handed_to_every_query_that_takes_one():
     """One page, one period."""
     one = asked(busy("x"), since=date(2026, 11, 2), until=date(2026, 11, 3))

@@ -15,7 +15,18 @@ from eventlog.events import (
     ItemClaimed,
     ItemCompleted,
     ItemEnqueued,
+    ItemFailed,
+    ItemMerged,
+    ItemReleased,
     SessionCreated,
+    TaskClaimed,
+    TaskCompleted,
+    TaskDied,
+    TaskEnqueued,
+    TaskExpired,
+    TaskFailed,
+    TaskMerged,
+    TaskProgressed,
     raw,
 )
 from tests.projections.archive.asking import ask, asking, at, said, used
@@ -202,9 +213,11 @@ def test_tools_are_slow_by_their_slowest_calls_and_fail_by_their_results() -> No
     assert (slowest_first, failing_first) == (slowest[:1], failing[1:])
 
 
-def queued(history: History, item: str, *steps: tuple[Any, str], tenant: str = "") -> None:
+def queued(
+    history: History, key: str, *steps: tuple[Any, str], tenant: str = "", kind: str = "queue_item"
+) -> None:
     for event, clock in steps:
-        history.say(item, event, kind="queue_item", tenant=tenant, occurred_at=at(1, clock))
+        history.say(key, event, kind=kind, tenant=tenant, occurred_at=at(1, clock))
 
 
 ENQUEUED, CLAIMED, COMPLETED, CANCELLED = (
@@ -226,22 +239,70 @@ def queue() -> History:
     return history
 
 
+def tasks() -> History:
+    """One is done at its third claim, one is dead after its first, one expired, one waits."""
+    history = History()
+    new, claimed, merged = TaskEnqueued(raw([])), TaskClaimed("w"), TaskMerged(raw([]))
+    for key, tenant, *steps in (
+        ("a", "", (TaskEnqueued(raw([]), run_at=moment(1, 10)), "09:00:00"), (merged, "09:30:00")),
+        ("a", "", (claimed, "10:00:03"), (TaskFailed(moment(1, 10, 5)), "10:00:10"), (claimed, "10:05:01")),
+        ("a", "", (claimed, "10:06:00"), (TaskProgressed(1), "10:06:10"), (TaskCompleted(), "10:06:20")),
+        ("b", "", (new, "10:00:00"), (claimed, "10:00:05"), (TaskDied(), "10:00:06")),
+        ("c", "", (new, "10:00:00"), (TaskExpired(), "10:09:00")),
+        ("c", "acme", (new, "10:00:00")),
+    ):
+        queued(history, key, *steps, tenant=tenant, kind="task")
+    return history
+
+
 def test_waits_and_runs_have_percentiles() -> None:
     """Waits 10, 20, 30, 2 s; runs 60 s and, from the second claim, 30 s."""
     assert ask(queue(), "queue_percentiles") == [
-        ("wait", 4, 10.0, 30.0, 30.0, 30.0),
-        ("run", 2, 30.0, 60.0, 60.0, 60.0),
+        ("item", "wait", 4, 10.0, 30.0, 30.0, 30.0),
+        ("item", "run", 2, 30.0, 60.0, 60.0, 60.0),
     ]
     assert ask(queue(), "queue_percentiles", since="2026-11-02") == []
 
 
+def test_an_item_waits_again_when_it_is_given_back_and_no_message_that_joins_it_ends_its_wait() -> None:
+    """10 s and 5 s. What failed does not wait: only enqueuing it again brings it back."""
+    history = History()
+    queued(history, "a", (ENQUEUED, "10:00:00"), (ItemMerged(raw(2)), "10:00:04"), (CLAIMED, "10:00:10"))
+    queued(history, "a", (ItemReleased(), "10:01:00"), (CLAIMED, "10:01:05"), (ItemFailed(), "10:01:07"))
+    queued(history, "a", (CLAIMED, "10:02:00"))
+    assert ask(history, "queue_percentiles") == [("item", "wait", 2, 5.0, 10.0, 10.0, 10.0)]
+
+
+def test_a_task_waits_from_when_it_is_due() -> None:
+    """3 s after its time to run at, 1 s after that of its retry, and 5 s; it runs from its last claim."""
+    assert ask(tasks(), "queue_percentiles") == [
+        ("task", "wait", 3, 3.0, 5.0, 5.0, 5.0),
+        ("task", "run", 1, 20.0, 20.0, 20.0, 20.0),
+    ]
+    assert ask(tasks(), "queue_percentiles", tenant="acme") == []
+
+
 def test_retries_are_claims_beyond_the_first() -> None:
     """One item was never claimed, one once, two twice."""
-    assert ask(queue(), "retries") == [
-        (0, 1, 0, 1, 0, 0.25),
-        (1, 1, 1, 0, 0, 0.25),
-        (2, 2, 1, 0, 1, 0.5),
+    history = queue()
+    assert ask(history, "retries") == [
+        ("item", 0, 1, 0, 0, 1, 0, 0.25),
+        ("item", 1, 1, 1, 0, 0, 0, 0.25),
+        ("item", 2, 2, 1, 0, 0, 1, 0.5),
     ]
+    queued(history, "b", (ENQUEUED, "12:00:00"), (ItemFailed(), "12:00:01"))
+    assert ask(history, "retries")[2] == ("item", 2, 2, 0, 1, 0, 1, 0.5)
+
+
+def test_tasks_are_counted_apart_from_items() -> None:
+    """Two were never claimed, one of them expired; one died of its first claim, one was done by its third."""
+    assert ask(tasks(), "retries") == [
+        ("task", 0, 2, 0, 0, 1, 1, 0.5),
+        ("task", 1, 1, 0, 1, 0, 0, 0.25),
+        ("task", 3, 1, 1, 0, 0, 0, 0.25),
+    ]
+    assert ask(tasks(), "retries", tenant="acme") == [("task", 0, 1, 0, 0, 0, 1, 1.0)]
+    assert ask(tasks(), "retries", since="2026-11-02") == []
 
 
 def test_a_day_is_unlike_its_week_by_its_distance_in_deviations() -> None:
