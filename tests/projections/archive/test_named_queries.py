@@ -83,15 +83,15 @@ def test_values_are_read_as_what_they_are_meant_to_be():
     [
         ("no_such", {}, "archive queries"),
         ("tokens_by_day", {"day": 1}, "since, until"),
-        ("tokens_by_day", {"since": "yesterday"}, "no date"),
-        ("tokens_by_day", {"since": 20261101}, "no date"),
-        ("longest_sessions", {"count": "many"}, "no bigint"),
-        ("longest_sessions", {"count": 1.5}, "no bigint"),
-        ("longest_sessions", {"count": 2**63}, "no bigint"),
+        ("tokens_by_day", {"since": "yesterday"}, "must be a date"),
+        ("tokens_by_day", {"since": 20261101}, "must be a date"),
+        ("longest_sessions", {"count": "many"}, "must be a whole number"),
+        ("longest_sessions", {"count": 1.5}, "must be a whole number"),
+        ("longest_sessions", {"count": 2**63}, "must be a whole number"),
         ("longest_sessions", {"count": -1}, "refuses"),
-        ("anomalies", {"threshold": True}, "no double"),
+        ("anomalies", {"threshold": True}, "must be a number"),
         ("session_tree", {}, "needs 'session'"),
-        ("session_tree", {"session": 7}, "no varchar"),
+        ("session_tree", {"session": 7}, "must be a varchar"),
     ],
 )
 def test_what_a_query_cannot_be_asked_with_is_refused_by_name(name, given, told):
