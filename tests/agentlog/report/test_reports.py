@@ -53,7 +53,7 @@ async def test_a_report_of_what_is_not_there_is_refused_and_writes_nothing(store
     await fill(store, 1)
     with pytest.raises(NotFound):
         await store.archive.report(tmp_path / "r.html", session="nobody")
-    with pytest.raises(BadInput, match="no date"):
+    with pytest.raises(BadInput, match="must be a date"):
         await store.archive.report(tmp_path / "r.html", since="soon")
     assert not (tmp_path / "r.html").exists()
 
