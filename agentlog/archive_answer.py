@@ -41,6 +41,11 @@ class Answer:
             await self._catch_up()
         return await in_thread(self._ask)
 
+    def __repr__(self) -> str:
+        if self._found is None:
+            return "<Answer, not asked for yet>"
+        return f"<Answer: {len(self._found.rows):,} rows of {', '.join(self._found.columns)}>"
+
     def __iter__(self) -> Iterator[tuple[Any, ...]]:
         return iter(self.rows)
 

@@ -73,7 +73,7 @@ class Iteration(Iterator[T]):
         if found is _END:
             self._ended = True
             raise StopIteration
-        return found  # type: ignore[no-any-return]
+        return _given(self._thread, found)  # type: ignore[no-any-return]
 
     def close(self) -> None:
         """End it now. Again is harmless, and so is a store that was closed before."""
@@ -108,6 +108,8 @@ def synchronous(kind: type[Any]) -> type[Handle]:
             members[name] = _method(member)
         elif isinstance(member, property | cached_property):
             members[name] = _property(name, member)
+    if hasattr(kind, "__aiter__"):
+        members["__iter__"] = lambda self: Iteration(self._thread, aiter(self._target))
     return type(kind.__name__, (Handle,), members)
 
 
@@ -140,11 +142,14 @@ def _given(thread: LoopThread, value: Any) -> Any:
 
 @cache
 def _waits(kind: type[Any]) -> bool:
-    """Whether a class of ours has methods that are to be awaited."""
-    return kind.__module__.startswith(PACKAGES) and any(
-        inspect.iscoroutinefunction(member) or inspect.isasyncgenfunction(member)
-        for name, member in inspect.getmembers_static(kind)
-        if not name.startswith("_")
+    """Whether a class of ours has methods that are to be awaited, or is iterated over like that."""
+    return kind.__module__.startswith(PACKAGES) and (
+        hasattr(kind, "__aiter__")
+        or any(
+            inspect.iscoroutinefunction(member) or inspect.isasyncgenfunction(member)
+            for name, member in inspect.getmembers_static(kind)
+            if not name.startswith("_")
+        )
     )
 
 

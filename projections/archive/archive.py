@@ -7,7 +7,7 @@ from it. Blocking: callers in an event loop use a thread.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from threading import TIMEOUT_MAX, Lock
 
@@ -24,6 +24,7 @@ from projections.archive.connection import Connection
 from projections.archive.directory import ArchiveDirectory
 from projections.archive.manifest import MANIFEST_NAME, ArchiveFile, Manifest, damaged
 from projections.archive.prices import BUNDLED, PRICES_NAME
+from projections.archive.underway import Underway
 from projections.archive.warm import Warm
 
 Progress = Callable[[int, int], None]
@@ -101,6 +102,7 @@ class Archive:
         self._files = ArchiveDirectory(self.directory, log_id, io or SystemIo())
         self._warm: dict[_Key, Warm] = {}
         self._warming = Lock()
+        self._underway = Underway()
 
     def manifest(self) -> Manifest:
         """Return the table of contents; an empty one if nothing was archived yet.
@@ -190,28 +192,24 @@ class Archive:
         """
         return self._connected(head, tenant, timeout_s, keep=False)
 
-    @contextmanager
     def ask(
-        self,
-        head: int,
-        *,
-        tenant: str | None = None,
-        timeout_s: float | None = None,
-        exactly: bool = False,
-    ) -> Iterator[Connection]:
+        self, head: int, *, tenant: str | None = None, timeout_s: float | None = None, exactly: bool = False
+    ) -> AbstractContextManager[Connection]:
         """Give a session as `connect` does, quickly: what was opened for an earlier question is used again.
 
         It may see more than `head`, when somebody else asks at the same time; with `exactly` it sees nothing
         beyond, and is opened for this question alone. Results are to be read inside of the `with`.
         """
-        with self._connected(head, tenant, timeout_s, keep=not exactly, exactly=exactly) as connection:
-            yield connection
+        return self._underway.asking(
+            lambda: self._connected(head, tenant, timeout_s, keep=not exactly, exactly=exactly)
+        )
 
     def close(self) -> None:
-        """Let go of what was kept for further questions. They may still be asked."""
+        """Stop what is asked, and let go of what was kept for more questions. They may still be asked."""
+        self._underway.stop()
         with self._warming:
-            kept, self._warm = self._warm, {}
-        for warm in kept.values():
+            kept, self._warm = self._warm.values(), {}
+        for warm in kept:
             warm.close()
 
     def _connected(

@@ -72,7 +72,7 @@ class Connection:
             release()
 
     def interrupt(self) -> None:
-        """Stop the query that runs, from any thread, and refuse those that come: they end with BadInput."""
+        """Stop the query that runs, from any thread, and refuse those that come: they end with Closed."""
         self._stopped = True
         if self._running is not None:
             with suppress(duckdb.Error):  # it was closed meanwhile
@@ -258,8 +258,8 @@ class Result:
             return self._cursor.df()
 
 
-def _stopped() -> BadInput:
-    return BadInput("the query was stopped", hint="ask again")
+def _stopped() -> Closed:
+    return Closed("the query was stopped: who asked went away, or the store was closed", hint="ask again")
 
 
 def _count(value: int) -> int:

@@ -229,3 +229,28 @@ def test_a_program_that_forgets_to_close_ends_and_loses_nothing(tmp_path: Path):
     assert (ended.returncode, ended.stderr) == (0, "")
     with agentlog.sync.open(data, tenant="") as store:
         assert [message.content for message in store.conversation.load("s")] == ["kept"]
+
+
+def test_a_worker_without_await_ends_what_it_was_given_by_itself(store: agentlog.sync.Store):
+    """One after the other, until it stops; what it held is its until then."""
+    made = [store.tasks.enqueue([n]) for n in range(3)]
+    work = store.tasks.work(concurrency=1)
+    for task in work:
+        if task.messages[0] == 1:
+            task.fail("not this one")
+        else:
+            task.complete(task.messages[0])
+        if task.messages[0] == 2:
+            work.stop()
+    found = [store.tasks.get(id) for id in made]
+    assert [(one.status, one.result) for one in found] == [
+        ("completed", 0),
+        ("pending", None),
+        ("completed", 2),
+    ]
+
+
+def test_an_answer_that_is_printed_says_what_it_is(store: agentlog.sync.Store):
+    """And is not asked for by that."""
+    answer = store.archive.sql("select 1 as one, 2 as two")
+    assert repr(answer) == "<Answer: 1 rows of one, two>"
