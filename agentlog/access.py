@@ -8,12 +8,13 @@ from typing import Any
 import asyncpg
 import msgspec
 
-from agentlog.checks import check_limit, check_word
+from agentlog.checks import check_key, check_limit, check_word
 from agentlog.errors import BadInput, NotFound, Refused
 from agentlog.expiry import expiry
 from agentlog.scope import BEHIND_ALL, Scope, check_name
 from eventlog.command import Command, Receipt
 from eventlog.envelope import MAX_KEY_BYTES, Event, StreamId, check_text, parse_time
+from eventlog.errors import shown
 from eventlog.events import (
     GRANT,
     NULL,
@@ -231,7 +232,7 @@ class Access:
         check_name(channel, "channel")
         check_limit(limit)
         check_word(status, STATUSES, "status")
-        check_text(after or "", "after", MAX_KEY_BYTES)
+        check_key(after, "after")
         rows = await self._scope.fetch("pairings", owner, channel, status, after or "", limit)
         return [Pairing(**dict(row)) for row in rows]
 
@@ -300,7 +301,7 @@ class Access:
         if agent is not None:
             check_name(agent, "agent")
         if after is not None and (not isinstance(after, tuple | list) or len(after) != 2):
-            raise BadInput(f"after {after!r} must be an agent and an app")
+            raise BadInput(f"after {shown(after)} must be an agent and an app")
         behind = [check_text(text, "after", MAX_KEY_BYTES) for text in after or ("", "")]
         agents = ("", BEHIND_ALL) if agent is None else (agent, agent)
         rows = await self._scope.fetch("grants", owner, *agents, *behind, limit)

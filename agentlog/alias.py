@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from agentlog.checks import check_limit
+from agentlog.checks import check_key, check_kind, check_limit
 from agentlog.scope import Scope
 from eventlog.command import MAX_EVENTS_PER_COMMAND, Command, Receipt
-from eventlog.envelope import MAX_KEY_BYTES, check_stream, check_text
+from eventlog.envelope import check_stream
 from eventlog.errors import BadInput
 from eventlog.events import SESSION, SESSION_ALIAS, AliasEvent, AliasRemoved, AliasSet
 from projections.alias import Alias
@@ -60,6 +60,7 @@ class Aliases:
         Args:
             aliases: from alias to session key; at most 10,000.
         """
+        check_kind(aliases, Mapping, "aliases", "a dict: alias to session key")
         if len(aliases) > MAX_EVENTS_PER_COMMAND:
             raise BadInput(
                 f"{len(aliases):,} aliases are over the limit of {MAX_EVENTS_PER_COMMAND:,}",
@@ -103,6 +104,7 @@ class Aliases:
         """
         owner = self._scope.owner(tenant)
         check_limit(limit)
-        check_text(after or "", "after", MAX_KEY_BYTES)
+        check_key(session, "session")
+        check_key(after, "after")
         rows = await self._scope.fetch("aliases", owner, session, after, limit)
         return {row["key"]: row["session"] for row in rows}

@@ -11,21 +11,28 @@ from datetime import datetime
 from typing import Any
 
 from agentlog.archive_answer import Answer
-from agentlog.archive_pages import CONTEXT_LINES_MAX, PAGE_BYTES, ROWS_MAX, Found, excerpts, page, whole
+from agentlog.archive_checks import (
+    GENERATION_MAX,
+    check_context,
+    check_page,
+    check_patience,
+    check_places,
+    filters_of,
+)
+from agentlog.archive_pages import PAGE_BYTES, ROWS_MAX, Found, excerpts, page, whole
 from agentlog.asking import Hold
+from agentlog.checks import NUMBER_MAX, check_call, check_kind, check_number
 from agentlog.errors import NotFound
 from agentlog.message import ArchivedMessage, read_message
 from agentlog.report.reports import Reports
 from agentlog.scope import Naming, Scope
 from agentlog.session_changes import present
-from eventlog.errors import BadInput
 from eventlog.events import SESSION, ArchiveEvent, GenerationStarted
 from projections import archive as parquet
 from projections.conversation import Conversation
 from projections.generations import Generation
 from projections.session import Session
 
-GENERATION_MAX = 2**31 - 1
 PAGE_EVENTS = 1_000
 
 
@@ -76,12 +83,13 @@ class Questions(Reports):
         """Run one SELECT over the views (docs/reference/archive.md), read-only.
 
         Args:
-            timeout_s: stop it after so many seconds.
+            timeout_s: stop it after so many seconds, between steps of DuckDB: docs/reference/archive.md.
             rows_max: refuse an answer of more rows.
             tenant: of a store opened for none: show that tenant alone; without it all.
         Raises:
             BadInput: it is no such SELECT, or DuckDB refuses it.
         """
+        check_number(rows_max, "rows_max", 1, NUMBER_MAX - 1)
         return self._question(lambda it: whole(it.sql(query), rows_max), self._seen(tenant), timeout_s)
 
     def query(
@@ -97,6 +105,7 @@ class Questions(Reports):
         Raises:
             BadInput: there is no such query, or a parameter is unknown, missing or cannot be read.
         """
+        check_kind(name, str, "the name of a query", "a text")
         parquet.find_query(name).values(parameters)
         return self._question(lambda it: whole(it.query(name, parameters)), self._seen(tenant), timeout_s)
 
@@ -120,6 +129,7 @@ class Questions(Reports):
     ) -> Answer:
         """A session's first messages, over all generations, of positions above `after`. Raises NotFound."""
         owner = self._naming.owner(tenant)
+        check_page(limit, bytes_max, after)
         known = None if after else key
         return self._question(
             lambda it: page(it.head(key, limit + 1, owner, after), limit, bytes_max), owner, known=known
@@ -139,6 +149,7 @@ class Questions(Reports):
         Raises NotFound.
         """
         owner = self._naming.owner(tenant)
+        check_page(limit, bytes_max, before)
         known = key if before is None else None
         return self._question(
             lambda it: page(it.tail(key, limit + 1, owner, before), limit, bytes_max, last=True),
@@ -159,10 +170,8 @@ class Questions(Reports):
         """Messages `first` to `last` (without it: that one) of a generation; the first is 0."""
         owner = self._naming.owner(tenant)
         end = first if last is None else last
-        if not (0 <= first <= end <= GENERATION_MAX and 0 <= generation <= GENERATION_MAX):
-            raise BadInput(
-                f"messages {first} to {end} of generation {generation} cannot be", hint="count from 0"
-            )
+        check_places(first, end, generation)
+        check_page(end - first + 1, bytes_max, None)
         return self._question(
             lambda it: page(it.seq(key, generation, first, end, owner), end - first + 1, bytes_max), owner
         )
@@ -181,6 +190,7 @@ class Questions(Reports):
         `gap_s` is the time since what stands before. Raises NotFound.
         """
         owner = self._naming.owner(tenant)
+        check_page(limit, bytes_max, after)
         known = None if after else key
         return self._question(
             lambda it: page(it.timeline(key, limit + 1, owner, after), limit, bytes_max), owner, known=known
@@ -216,9 +226,10 @@ class Questions(Reports):
         Raises BadInput.
         """
         owner = self._naming.owner(tenant)
-        if context is not None and not 0 <= context <= CONTEXT_LINES_MAX:
-            raise BadInput(f"context is {context} lines and must be from 0 to {CONTEXT_LINES_MAX}")
-        filters = parquet.Filters(keys, role, tool, generation, since, until, after)
+        check_kind(pattern, str, "pattern", "a text")
+        check_context(context)
+        check_page(limit, bytes_max, after)
+        filters = filters_of(keys, role, tool, generation, since, until, after)
 
         def look(it: parquet.Connection) -> Found:
             found = it.grep(
@@ -246,7 +257,10 @@ class Questions(Reports):
         the newest. `skip` so many that were shown before; the rest as for `grep`.
         """
         owner = self._naming.owner(tenant)
-        filters = parquet.Filters(keys, role, tool, generation, since, until)
+        check_kind(words, str, "words", "a text")
+        check_number(limit, "limit", 0, NUMBER_MAX - 1)
+        check_number(skip, "skip")
+        filters = filters_of(keys, role, tool, generation, since, until)
         return self._question(lambda it: whole(it.search(words, owner, filters, limit, skip)), owner)
 
     def _question(
@@ -257,6 +271,7 @@ class Questions(Reports):
         known: str | None = None,
     ) -> Answer:
         """Return the answer, not asked for yet. `known`: a session that must have a message."""
+        check_patience(timeout_s)
 
         def find(hold: Hold) -> Found:
             with self._archive.ask(self._reach(), tenant=tenant, timeout_s=timeout_s) as connection:
@@ -289,6 +304,8 @@ class Generations(Questions):
             NotFound: there is no such session, or generation of it. FormatTooNew: see `read_message`.
         """
         stream = self._scope.stream(SESSION, key, tenant)
+        if generation is not None:
+            check_number(generation, "generation", 0, GENERATION_MAX)
         rows = await self._scope.fetch("generations", stream.tenant, key, of=stream)
         chosen = [row for row in rows if generation is None or row["generation"] == generation]
         if not chosen:
@@ -345,6 +362,7 @@ class Archives(Generations):
         Questions are answered without it as well; with it, faster. `progress` hears (position, of
         how many), in another thread.
         """
+        check_call(progress, "progress")
         until = self._scope.log.segments.durable_position
         return await asyncio.to_thread(self._archive.build, until, progress)
 
@@ -353,6 +371,7 @@ class Archives(Generations):
 
         `Store.verify` tells what is wrong. `progress` as for `build`, where all of it is made again.
         """
+        check_call(progress, "progress")
         head = self._scope.log.segments.durable_position
         return await asyncio.to_thread(self._archive.rebuild, head, progress)
 
@@ -361,6 +380,7 @@ class Archives(Generations):
 
         `progress` hears (merges done, of how many), in another thread.
         """
+        check_call(progress, "progress")
         return await asyncio.to_thread(self._archive.compact, progress)
 
     async def check(self) -> list[parquet.ArchiveFinding]:

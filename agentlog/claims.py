@@ -17,11 +17,12 @@ from typing import Any
 
 import msgspec
 
+from agentlog.checks import check_number, check_seconds, check_worker
 from agentlog.errors import ClaimLost
 from agentlog.scope import ATTEMPTS_MAX, Scope
 from eventlog.command import Command, Receipt
-from eventlog.envelope import StreamId
-from eventlog.errors import BadInput, Conflict
+from eventlog.envelope import StreamId, encode_meta
+from eventlog.errors import Conflict
 from eventlog.events import AgentEvent, TurnTaken, event_type
 
 # How long a direct claim is good for when its caller says nothing.
@@ -74,10 +75,12 @@ class Holder(msgspec.Struct, frozen=True):
 
     def check(self) -> Holder:
         """Raises BadInput."""
-        if not self.worker:
-            raise BadInput("the worker's name is empty")
-        if self.lease_s is not None and not 0 <= self.lease_s <= 1e9:
-            raise BadInput(f"lease_s is {self.lease_s} and must be from 0 to 1e9 seconds")
+        check_worker(self.worker)
+        if self.lease_s is not None:
+            check_seconds(self.lease_s, "lease_s")
+        # Claims of several callers are decided together: what one of them cannot say must not fail the rest.
+        if self.meta:
+            encode_meta(self.meta)
         return self
 
 
@@ -288,8 +291,7 @@ async def claim_at(scope: Scope, what: str, stream: StreamId, token: int, *claim
     Raises:
         ClaimLost: it is none. BadInput: `token` is no position.
     """
-    if isinstance(token, bool) or not isinstance(token, int) or not 1 <= token < 2**63:
-        raise BadInput(f"token {token!r} must be the position of a claim, a number from 1 on")
+    check_number(token, "token", 1, hint="it is the position of a claim")
     rows = await scope.fetch("claim_of", token, *stream)
     if not rows or rows[0]["type"] not in map(event_type, claims):
         raise ClaimLost(

@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from agentlog.checks import check_kind, check_list, check_number
 from agentlog.conversation_changes import decide_compact, spent
 from agentlog.conversation_editing import Editing
 from agentlog.errors import NotFound, Refused
@@ -114,6 +115,8 @@ class Conversations(Editing):
 
         Args:
             message: a provider's message: at least `role`; all of it is kept. Other fields: see `Draft`.
+            message_id: whether it was used before is not looked up. Of two messages with one id both stand,
+                and `edit` and `remove` mean both.
             expected_version: the version the session must be at; 0: it must not exist.
             idempotency_key: a repeat returns the first Receipt with `duplicate` set.
             durability: "postgres" not to wait for the local copy; see Settings.
@@ -148,7 +151,7 @@ class Conversations(Editing):
         """
         stream = self._scope.stream(SESSION, key, tenant)
         events = []
-        for message in messages:
+        for message in check_list(messages, "messages"):
             draft = message if isinstance(message, Draft) else Draft(message)
             event = draft.event(self._scope.log.ids.next())
             if event.model is None and model is not None:
@@ -168,9 +171,10 @@ class Conversations(Editing):
         Raises NotFound: there is no message `leaf`; BadInput; FormatTooNew.
         """
         stream = self._scope.stream(SESSION, key, tenant)
-        if last is not None and (isinstance(last, bool) or not isinstance(last, int) or last < 1):
-            raise BadInput(f"last is {last!r} and must be at least 1")
+        if last is not None:
+            check_number(last, "last", 1)
         if leaf is not None:
+            check_kind(leaf, str, "leaf", "the id of a message")
             way = (await self.generation_window(stream)).way_to(leaf)
             if not way:
                 raise NotFound(

@@ -7,6 +7,7 @@ from typing import Any, TypedDict
 
 import msgspec
 
+from agentlog.checks import check_kind
 from agentlog.errors import NotFound, Refused
 from agentlog.message import as_cost, as_usage
 from agentlog.session_changes import present
@@ -87,6 +88,7 @@ def decide_compact(
 
 def in_view(key: str, window: Window, message_id: str) -> Message:
     """Return a message of the window, or raise NotFound."""
+    check_kind(message_id, str, "message_id", "a text")
     message = window.find(message_id)
     if message is None:
         raise NotFound(
@@ -190,6 +192,7 @@ def decide_rewind(
     key: str, message_id: str | None, reason: str | None, window: Window
 ) -> list[ConversationEvent]:
     """The conversation goes on after a message of this generation, in view or not; None: from the start."""
+    check_kind(message_id, str | None, "message_id", "a text")
     if message_id == window.head and (not window.messages or window.messages[-1].message_id == message_id):
         return []
     if message_id is None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Unpack
 
+from agentlog.checks import check_list, check_number
 from agentlog.conversation_changes import (
     Edits,
     Wanted,
@@ -66,6 +67,7 @@ class Editing:
             NotFound: no such message is in view. BadInput, BadPayload: it cannot be so. Conflict.
         """
         stream = self._scope.stream(SESSION, key, tenant)
+        clear = check_list(clear, "clear")
         self._scope.new(stream, check_edit(message_id, edits, clear), meta)
         return await self._decide(
             stream, lambda window: decide_edit(key, message_id, edits, clear, window), expected_version, meta
@@ -83,8 +85,9 @@ class Editing:
     ) -> Receipt | None:
         """Take messages out of view, all or none. Log and archive keep them. Raises NotFound, Conflict."""
         stream = self._scope.stream(SESSION, key, tenant)
-        if isinstance(message_ids, str) or not message_ids:
-            raise BadInput(f"message_ids is {message_ids!r} and must be a list of at least one id")
+        message_ids = check_list(message_ids, "message_ids")
+        if not message_ids:
+            raise BadInput("message_ids is [] and must be a list of at least one id")
         return await self._decide(
             stream, lambda window: decide_remove(key, message_ids, reason, window), expected_version, meta
         )
@@ -100,8 +103,7 @@ class Editing:
     ) -> list[Message]:
         """Take the last messages out of view and return them, oldest first; fewer where there are no more."""
         stream = self._scope.stream(SESSION, key, tenant)
-        if isinstance(count, bool) or not isinstance(count, int) or count < 1:
-            raise BadInput(f"count is {count!r} and must be at least 1")
+        check_number(count, "count", 1)
         popped: list[Message] = []
 
         def decide(window: Window) -> Sequence[ConversationEvent]:
@@ -186,7 +188,9 @@ class Editing:
             Conflict: see the class.
         """
         stream = self._scope.stream(SESSION, key, tenant)
-        wanted = [self._wanted(message) for message in messages]
+        wanted = [self._wanted(message) for message in check_list(messages, "messages")]
+        if known_version is not None:
+            check_number(known_version, "known_version")
 
         def decide(window: Window) -> Decided:
             return decide_save(key, wanted, known_version, window)

@@ -8,13 +8,14 @@ go back, what is at a set hour comes once. Steps of minutes or hours go on by re
 from __future__ import annotations
 
 import hashlib
+import re
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from zoneinfo import ZoneInfo
 
 from cronsim import CronSim, CronSimError
 
-from eventlog.errors import BadInput
+from eventlog.errors import BadInput, shown
 
 NAMES = {
     "@hourly": "0 * * * *",
@@ -25,6 +26,7 @@ NAMES = {
     "@yearly": "0 0 1 1 *",
     "@annually": "0 0 1 1 *",
 }
+_BEYOND = re.compile(r"\d{5}")
 _ONE_SECOND = timedelta(seconds=1)
 
 
@@ -39,6 +41,8 @@ def check_cron(cron: str) -> str:
             " month, month, day of the week",
             hint=f"or it is one of {', '.join(NAMES)}",
         )
+    if _BEYOND.search(cron):
+        raise BadInput(f"the cron expression {cron[:80]!r} holds a number of more than 4 digits")
     try:
         first = next(CronSim(" ".join(fields), datetime(2000, 1, 1, tzinfo=UTC)), None)
     except CronSimError as error:
@@ -53,7 +57,9 @@ def check_zone(name: str) -> str:
     try:
         ZoneInfo(name)
     except (ValueError, TypeError, OSError, KeyError) as error:
-        raise BadInput(f"there is no time zone {name!r}", hint="use a name such as Europe/Berlin") from error
+        raise BadInput(
+            f"there is no time zone {shown(name)}", hint="use a name such as Europe/Berlin"
+        ) from error
     return name
 
 

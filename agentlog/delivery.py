@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 from weakref import WeakValueDictionary
 
+from agentlog.checks import check_kind
 from agentlog.errors import BadInput
 from agentlog.scope import Scope
 from eventlog.command import MAX_IDEMPOTENCY_KEY_BYTES, Command, Receipt
@@ -82,6 +83,7 @@ class Delivery:
             BadInput: it returned something else. WrongTenant: an event of another tenant.
         """
         marker = self._marker(_checked(key), details, meta, tenant)
+        check_kind(effect, Callable, "effect", "a function")  # type: ignore[arg-type]
         owner = marker.stream.tenant
         async with self._turns.setdefault((owner, key), asyncio.Lock()):
             known = await self._scope.log.reads.original(owner, key)

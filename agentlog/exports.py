@@ -7,6 +7,7 @@ import tempfile
 from datetime import datetime
 from pathlib import Path
 
+from agentlog.checks import check_call, check_path
 from agentlog.configuration import configure
 from agentlog.scope import Scope
 from agentlog.servers import server_of
@@ -43,8 +44,10 @@ class Exports:
             BadInput: the directory holds something, or the moment is not in the log.
         """
         owner = self._scope.owner(tenant) if tenant is not None else self._scope.tenant or None
+        place = check_path(directory, "directory")
+        check_call(progress, "progress")
         moment = await find_moment(self._scope.log, position, time)
-        return await export_log(self._scope.log, Path(directory), moment, tenant=owner, progress=progress)
+        return await export_log(self._scope.log, place, moment, tenant=owner, progress=progress)
 
     async def export_store(
         self,
@@ -64,7 +67,8 @@ class Exports:
                 f"a store is of the whole log, and this one was opened for tenant {self._scope.tenant!r}",
                 hint="export the tenant, and merge it into a store",
             )
-        place, parent = _new(Path(data))
+        check_call(progress, "progress")
+        place, parent = _new(check_path(data, "data"))
         with tempfile.TemporaryDirectory(dir=parent, prefix=".agentlog-export-") as between:
             lines = Path(between) / "log"
             manifest = await self.export(lines, position=position, time=time, progress=progress)
@@ -85,7 +89,10 @@ class Exports:
             BadInput: it is no whole export. Damaged: it is not what its manifest says; nothing was appended.
         """
         owner = self._scope.owner(tenant) if tenant is not None else self._scope.tenant or None
-        return await merge(self._scope.log, Path(directory), tenant=owner, progress=progress)
+        check_call(progress, "progress")
+        return await merge(
+            self._scope.log, check_path(directory, "directory"), tenant=owner, progress=progress
+        )
 
 
 def _new(place: Path) -> tuple[Path, Path]:

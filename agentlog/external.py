@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from agentlog.checks import check_limit, check_seconds, check_time, check_word
+from agentlog.checks import check_key, check_limit, check_moment, check_seconds, check_word
 from agentlog.errors import NotFound
 from agentlog.external_changes import (
     after,
@@ -222,7 +222,7 @@ class ExternalJobs(ExternalWork):
         """
         owner = self._scope.owner(tenant)
         check_seconds(retention_s, "retention_s")
-        check_time(now, "now")
+        check_moment(now)
         deleted = 0
         while rows := await self._scope.fetch("external_finished", owner, now, retention_s, CLEANUP_PAGE):
             for row in rows:
@@ -255,6 +255,7 @@ class ExternalJobs(ExternalWork):
         check_limit(limit)
         if status is not None:
             check_word(status, STATUSES, "status")
+        check_key(session, "session")
         place = None
         if after is not None:
             place = await self._scope.place("external job", owner, EXTERNAL_JOB, after)

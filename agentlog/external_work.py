@@ -18,7 +18,7 @@ from typing import Any
 import asyncpg
 import msgspec
 
-from agentlog.checks import check_limit, check_seconds, check_time
+from agentlog.checks import check_kind, check_limit, check_moment, check_seconds, check_worker
 from agentlog.claims import claim_at
 from agentlog.errors import Conflict, NotFound
 from agentlog.external_changes import (
@@ -33,7 +33,6 @@ from agentlog.external_changes import (
 from agentlog.scope import ATTEMPTS_MAX, Decide, Scope, check_name, query_text
 from eventlog.command import Command, Receipt
 from eventlog.envelope import StreamId
-from eventlog.errors import BadInput
 from eventlog.events import (
     EXTERNAL_JOB,
     NULL,
@@ -207,7 +206,7 @@ class ExternalWork:
         """Return jobs that are to be polled, delivered or timed out now. Claims nothing: for looking on."""
         owner = self._scope.owner(tenant)
         check_limit(limit)
-        check_time(now, "now")
+        check_moment(now)
         rows = [await self._due(owner, now, delivery, limit) for delivery in (False, True)]
         keys = [row["key"] for row in (*rows[0], *rows[1])]
         return await self._jobs(owner, keys[:limit])
@@ -257,9 +256,8 @@ class ExternalWork:
         owner = self._scope.owner(tenant)
         check_limit(limit)
         check_seconds(lease_s, "lease_s")
-        check_time(now, "now")
-        if not worker:
-            raise BadInput("the worker's name is empty")
+        check_moment(now)
+        check_worker(worker)
         claims: dict[str, Receipt] = {}
         for _ in range(ATTEMPTS_MAX):
             missing = limit - len(claims)
@@ -311,6 +309,7 @@ class ExternalWork:
         )
 
     async def _decide(self, held: Job, decide: Decide, meta: dict[str, Any] | None) -> Receipt | None:
+        check_kind(held, Job, "held", "a job as claiming returned it")
         stream = self._stream(held.id, held.tenant)
         return await self._scope.decide(stream, ["external_jobs"], decide, meta=meta)
 

@@ -6,13 +6,14 @@ Again is harmless in every case: ids are made from what an event says, so what t
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
-from agentlog.checks import check_word
+from agentlog.checks import check_call, check_kind, check_list, check_path, check_word
 from agentlog.configuration import Postgres
 from agentlog.cron import check_zone, first_tick
 from agentlog.scope import Scope
 from eventlog.envelope import parse_time, us_to_time
+from eventlog.errors import BadInput
 from replay.imports.rejected import MoveSummary
 from replay.imports.rsclaw_cron import Calendar
 from replay.imports.rsclaw_source import import_rsclaw
@@ -42,6 +43,8 @@ class Imports:
             BadInput: an unknown format, or none of the paths could be imported.
         """
         check_word(format, FORMATS, "format")
+        check_call(progress, "progress")
+        paths = [check_path(path, "a path") for path in check_list(paths, "paths")]
         log = self._scope.log
         return await import_paths(
             log,
@@ -69,6 +72,8 @@ class Imports:
         Raises:
             BadInput: the file cannot be read, or there is no such time zone.
         """
+        path = check_path(path, "path")
+        check_call(progress, "progress")
         log = self._scope.log
         owner, directory = self._scope.owner(tenant), log.directory.quarantine
         [row] = await self._scope.fetch("server_time")
@@ -98,6 +103,10 @@ class Imports:
             BadInput: there is no session store with that prefix. LogUnavailable: no such server.
         """
         self._scope.check_whole("migrate_from_s0")
+        if not isinstance(source, str | Mapping):  # not shown: it may hold a password
+            raise BadInput("source must be a URL, or arguments of asyncpg.connect")
+        check_kind(prefix, str, "prefix", "a text")
+        check_call(progress, "progress")
         log = self._scope.log
         return await migrate_from_s0(
             log, source, prefix=prefix, quarantine_dir=log.directory.quarantine, progress=progress

@@ -9,8 +9,8 @@ from typing import Any, Final
 import asyncpg
 import msgspec
 
-from agentlog.checks import check_limit, check_time
-from agentlog.errors import BadInput, BadPayload, Refused
+from agentlog.checks import check_limit, check_number, check_time
+from agentlog.errors import BadPayload, Refused
 from agentlog.expiry import expiry
 from agentlog.scope import BEHIND_ALL, Scope, check_name, query_text
 from eventlog.command import Command, Receipt
@@ -199,8 +199,7 @@ class KeyValues:
         if isinstance(at, datetime):
             check_time(at, "at")
             return head.position, at
-        if isinstance(at, bool) or not isinstance(at, int) or not 0 <= at <= head.position:
-            raise BadInput(f"at {at!r} must be a position from 0 to the head, {head.position:,}, or a time")
+        check_number(at, "at", 0, head.position, hint="it is a position from 0 to the head, or a time")
         rows = await self._scope.fetch("position_time", at)
         return at, rows[0]["time"]
 

@@ -12,8 +12,9 @@ import os
 import socket
 from contextlib import suppress
 
+from agentlog.checks import check_amount
 from agentlog.scope import Scope
-from eventlog.errors import AgentlogError, BadInput
+from eventlog.errors import AgentlogError
 
 LEASE_S = 30.0
 RENEWALS = 3  # in the time of one lease: two may fail before it is over
@@ -31,8 +32,7 @@ class Lease:
     """
 
     def __init__(self, scope: Scope, lease_s: float = LEASE_S) -> None:
-        if not 0 < lease_s <= 86400:
-            raise BadInput(f"lease_s is {lease_s} and must be above 0 and at most 86,400 seconds")
+        check_amount(lease_s, "lease_s", 86400, "seconds", above_0=True)
         self.id = scope.log.ids.next()
         self.lease_s = lease_s
         self._scope = scope

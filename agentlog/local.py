@@ -15,10 +15,10 @@ from functools import cached_property
 from typing import Any
 
 from agentlog.archive import Questions
+from agentlog.checks import check_kind, check_number
 from agentlog.scope import Naming
 from eventlog.command import Head
 from eventlog.envelope import Event, StreamId, time_to_us
-from eventlog.errors import BadInput
 from eventlog.events import SESSION
 from eventlog.local import LocalCopy
 from projections.archive import Archive
@@ -40,6 +40,9 @@ class LocalStore:
 
     async def read(self, after: int = 0, until: int | None = None) -> AsyncIterator[Sequence[Event]]:
         """Yield events with after < position <= until, in order, in blocks, as far as this copy goes."""
+        check_number(after, "after")
+        if until is not None:
+            check_number(until, "until")
         tenant = self._naming.tenant
         async for block in self._copy.read(after, until):
             own = [event for event in block if not tenant or event.tenant == tenant]
@@ -48,13 +51,17 @@ class LocalStore:
 
     async def read_stream(self, stream: StreamId, after: int = 0, limit: int | None = None) -> list[Event]:
         """See `Log.read_stream`. Reads the whole copy. Raises WrongTenant."""
+        check_kind(stream, StreamId, "stream", "a StreamId")
+        check_number(after, "after")
+        if limit is not None:
+            check_number(limit, "limit")
         self._naming.owner(stream.tenant)
         return await self._copy.read_stream(stream, after, limit)
 
     async def load(self, key: str, last: int | None = None, *, tenant: str | None = None) -> list[Message]:
         """A session's active window, as `conversation.load` gives it. Reads the whole copy."""
-        if last is not None and last < 1:
-            raise BadInput(f"last is {last} and must be at least 1")
+        if last is not None:
+            check_number(last, "last", 1)
         events = await self._copy.read_stream(self._naming.stream(SESSION, key, tenant))
         state: Any = None
         for event in events:

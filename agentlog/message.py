@@ -13,10 +13,15 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from agentlog.checks import check_kind
 from eventlog.envelope import Event, time_to_us
-from eventlog.errors import BadInput
+from eventlog.errors import BadInput, shown
 from eventlog.events import NULL, MessageAppended, Usage, raw
 from projections.message import MESSAGE, Message, exact_fields, read_said
+
+# The archive's column ends there; sums keep 37 of the digits.
+COST_END = 10**8
+COST_DIGITS_MAX = 50
 
 __all__ = ["ArchivedMessage", "Draft", "Message", "as_cost", "as_usage", "new_message", "read_message"]
 
@@ -35,7 +40,8 @@ class Draft(msgspec.Struct, frozen=True):
     Attributes:
         message: a provider's message: at least `role`; all of it is kept.
         usage: the tokens this message adds: `Usage`, or a dict with its names.
-        cost: what it adds to the bill, in US dollars, exactly: Decimal, int or text, no float.
+        cost: what it adds to the bill, in US dollars, exactly: Decimal, int or text, no float; below 10^8,
+            at most 50 digits after the point.
         message_id: unique in its session; without it the message's own `id`, else a new one.
         parent_id: the message it follows; without it the head.
         metadata, environment: any JSON value.
@@ -81,7 +87,8 @@ def new_message(
         id: the message's id when neither `fields` nor the message itself gives one.
         fields: of MessageAppended.
     Raises:
-        BadInput: no role; a usage with unknown names; a cost that is no number.
+        BadInput: no role; a usage with unknown names; a cost that is none; either below 0 without a
+            `response_id`.
         BadPayload: content that is no JSON.
     """
     if not isinstance(message, Mapping):
@@ -95,11 +102,14 @@ def new_message(
     own_id = message.get("id")
     rest = {name: value for name, value in message.items() if name not in ("role", "content")}
     fields["message_id"] = fields.get("message_id") or (own_id if isinstance(own_id, str) and own_id else id)
+    usage, cost = as_usage(usage), as_cost(cost)
+    if fields.get("response_id") is None:
+        check_own_response(usage, cost)
     return MessageAppended(
         role=role,
         content=raw(message.get("content")),
-        usage=as_usage(usage),
-        cost=as_cost(cost),
+        usage=usage,
+        cost=cost,
         source=raw({"message": rest}) if rest else NULL,
         metadata=NULL if metadata is None else raw(metadata),
         environment=NULL if environment is None else raw(environment),
@@ -127,7 +137,8 @@ def as_usage(usage: Usage | Mapping[str, int] | None) -> Usage | None:
     """Return usage as events have it. Raises BadInput."""
     if usage is None or isinstance(usage, Usage):
         return usage
-    unknown = sorted(set(usage) - set(Usage.__struct_fields__))
+    check_kind(usage, Mapping, "usage", "Usage or a dict with its names")
+    unknown = sorted(map(str, set(usage) - set(Usage.__struct_fields__)))
     if unknown:
         raise BadInput(
             f"usage has {', '.join(map(repr, unknown))}, which it cannot",
@@ -141,14 +152,37 @@ def as_usage(usage: Usage | Mapping[str, int] | None) -> Usage | None:
 
 def as_cost(cost: Decimal | int | str | None) -> Decimal | None:
     """Return an amount as events have it. Raises BadInput."""
-    if cost is None or isinstance(cost, Decimal):
+    if cost is None:
         return cost
-    if isinstance(cost, bool) or not isinstance(cost, int | str):
+    if isinstance(cost, bool) or not isinstance(cost, Decimal | int | str):
         # A float would write 0.1 as 0.1000000000000000055…
         raise BadInput(
             f"cost must be Decimal, int or str, not {type(cost).__name__}", hint="Decimal('0.0125')"
         )
     try:
-        return Decimal(cost)
+        amount = Decimal(cost)
     except ArithmeticError as error:
-        raise BadInput(f"cost {cost!r} is no number") from error
+        raise BadInput(f"cost {shown(cost)} is no number") from error
+    digits = amount.as_tuple().exponent  # a text for what is not finite
+    if not isinstance(digits, int) or abs(amount) >= COST_END or digits < -COST_DIGITS_MAX:
+        raise BadInput(
+            f"cost {shown(cost)} must be finite, below 10^8 dollars, and have at most"
+            f" {COST_DIGITS_MAX} digits after the point"
+        )
+    return amount
+
+
+def check_own_response(usage: Usage | None, cost: Decimal | None) -> None:
+    """Raise BadInput where a message that is a response by itself is said to have cost less than nothing.
+
+    Of several messages of one response, a later one may correct what an earlier one said.
+    """
+    amounts: dict[str, int | Decimal | None] = {"cost": cost}
+    amounts |= msgspec.structs.asdict(usage) if usage is not None else {}
+    for name, amount in amounts.items():
+        # Of another type it is refused where the event is made.
+        if isinstance(amount, int | Decimal) and amount < 0:
+            raise BadInput(
+                f"{name} of a message is {amount} and must be at least 0",
+                hint="only a message with a response_id corrects others of its response; or use record_usage",
+            )

@@ -27,6 +27,11 @@ from projections import archive as parquet
 from replay.moment import Moment
 from replay.past_log import PastLog, Pasts
 
+# They read what has no past, leases and the head, and are asked in order to append.
+_ASKED_BY_WORKERS = frozenset(
+    ("claimable", "claimable_tasks", "queue_items_over", "tasks_over", "renew_lease", "end_lease")
+)
+
 
 class PastScope(Scope):
     """A log as of a moment, and the tenant whose data may be named in it."""
@@ -39,7 +44,12 @@ class PastScope(Scope):
     async def fetch(
         self, query: str, *arguments: Any, of: StreamId | None = None, by_index: bool = False
     ) -> list[asyncpg.Record]:
-        """As `Scope.fetch`, over the tables as they stood then, which are small: `by_index` is no matter."""
+        """As `Scope.fetch`, over the tables as they stood then, which are small: `by_index` is no matter.
+
+        Raises BadInput for what workers ask: there is no work in the past.
+        """
+        if query in _ASKED_BY_WORKERS:
+            raise BadInput("the log as of a moment takes no event", hint="claim from the store itself")
         if of is not None:
             return await self._past.fetch_of(of, query_text(query), *arguments)
         return await self._past.fetch(query_text(query), *arguments)

@@ -9,7 +9,7 @@ from typing import Any
 import asyncpg
 import msgspec
 
-from agentlog.checks import check_limit, check_time
+from agentlog.checks import check_limit, check_list, check_time
 from agentlog.errors import BadInput, NotFound
 from agentlog.expiry import now
 from agentlog.plan_todos import dated, todo_name
@@ -138,7 +138,7 @@ class Plans:
                 times. Times that are not given are filled in by this host's clock; see `dated`.
         """
         stream = self._scope.stream(SESSION, key, tenant)
-        wanted = tuple(_todo(todo) for todo in todos)
+        wanted = tuple(_todo(todo) for todo in check_list(todos, "todos"))
         moment = now(self._scope.log.clock)
         return await self._scope.decide(
             stream, ["todo_lists"], lambda plan: decide_replace(wanted, moment, plan), meta=meta

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from agentlog.checks import check_limit, check_word
+from agentlog.checks import check_key, check_kind, check_limit, check_word
 from agentlog.claim_contents import fields_of, said_until
 from agentlog.claims import CLAIM_S, Candidate, Claimed, Claimer, Holder, Said, claim_at
 from agentlog.errors import NotFound
@@ -31,7 +31,7 @@ from agentlog.queue_changes import (
 )
 from agentlog.queue_lines import Lines
 from agentlog.scope import Scope
-from agentlog.worker import GRACE_S, Loop
+from agentlog.worker import GRACE_S, Held, Loop
 from eventlog.command import Command, Receipt
 from eventlog.envelope import StreamId
 from eventlog.errors import Conflict
@@ -161,6 +161,8 @@ class Queue:
         """
         owner = self._scope.owner(tenant)
         check_limit(limit)
+        check_key(session, "session")
+        check_kind(lease, Lease | None, "lease", "a Lease")
         held_by = None if lease is None else await lease.take()
         holder = Holder(worker, lease_s if lease is None else None, held_by, meta)
         return await self.claim_for((owner, session), holder, limit)
@@ -217,6 +219,7 @@ class Queue:
     async def _end(
         self, held: Item, event: ItemCompleted | ItemFailed | ItemReleased, meta: dict[str, Any] | None
     ) -> Receipt | None:
+        check_kind(held, Item | Held, "held", "an item as claiming returned it")
         stream = self._scope.stream(QUEUE_ITEM, held.id, held.tenant)
         return await self._scope.decide(
             stream, ["queue_items"], lambda state: decide_end(held, event, state), meta=meta
@@ -286,6 +289,7 @@ class Queue:
         place = None
         if after is not None:
             place = await self._scope.place("queue item", owner, QUEUE_ITEM, after)
+        check_key(session, "session")
         rows = await self._scope.fetch("queue_items", owner, None, session, status, place, limit)
         return [_item(row) for row in rows]
 
@@ -293,6 +297,8 @@ class Queue:
         """Return what waits for a session, without bodies, in the order it is going to be claimed in."""
         owner = self._scope.owner(tenant)
         check_limit(limit)
+        check_kind(session, str, "session", "the key of a session")
+        check_key(session, "session")
         rows = await self._lines.line(owner, session, limit)
         return [
             Item(
@@ -307,6 +313,7 @@ class Queue:
 
     async def status(self, session: str | None = None, *, tenant: str | None = None) -> dict[str, int]:
         """Return how many items stand in each status, of one session or of all."""
+        check_key(session, "session")
         counts = await self._scope.fetch("queue_counts", self._scope.owner(tenant), session)
         return dict.fromkeys(STATUSES, 0) | {row["status"]: row["count"] for row in counts}
 

@@ -17,7 +17,7 @@ from collections.abc import Sequence
 import msgspec
 
 from agentlog.errors import Busy
-from eventlog.errors import BadInput
+from eventlog.errors import BadInput, shown
 from eventlog.events import ItemEnqueued, ItemInterrupted, ItemMerged, QueueEvent
 
 ENQUEUE, REJECT, INTERRUPT, ROLLBACK, MERGE = "enqueue", "reject", "interrupt", "rollback", "merge"
@@ -39,7 +39,7 @@ Events = Sequence[tuple[str, QueueEvent]]  # by item id
 def check_answer(answer: str, session: str | None) -> None:
     """Raises BadInput."""
     if answer not in ANSWERS:
-        raise BadInput(f"when_busy is {answer!r} and must be one of {', '.join(ANSWERS)}")
+        raise BadInput(f"when_busy is {shown(answer)} and must be one of {', '.join(ANSWERS)}")
     if answer != ENQUEUE and session is None:
         raise BadInput(f"when_busy={answer!r} needs a session", hint="an item for anybody has no line")
 

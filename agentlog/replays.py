@@ -8,12 +8,13 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
 
+from agentlog.checks import check_call, check_kind, check_list, check_number
 from agentlog.errors import AlreadyExists, NotFound
 from agentlog.exports import Exports
 from agentlog.scope import Scope
 from eventlog.command import Receipt
 from eventlog.envelope import Event, StreamId
-from eventlog.errors import BadInput, Conflict
+from eventlog.errors import BadInput, Conflict, shown
 from eventlog.events import SESSION, SessionCreated
 from projections.session import DELETED
 from replay.event_types import EventType, event_types
@@ -21,7 +22,7 @@ from replay.fork import append_fork
 from replay.moment import Moment, find_moment
 from replay.past_log import Pasts
 from replay.rebuild_part import rebuild_part
-from replay.receipt import MARKS_DEFAULT, LogReceipt, take_receipt
+from replay.receipt import MARKS_DEFAULT, MARKS_MAX, LogReceipt, take_receipt
 from replay.report import Progress, RebuildReport
 from replay.state import Blame, Change, Step, StreamState, blame, changes, of_kind, state_of, steps
 
@@ -46,6 +47,7 @@ class Replays(Exports):
             marks: positions before the head that are noted as well; 0 to 10,000.
         Raises BadInput.
         """
+        check_number(marks, "marks", 0, MARKS_MAX)
         return await take_receipt(self._scope.log, marks)
 
     async def state(
@@ -107,7 +109,9 @@ class Replays(Exports):
         """
         first, last = await self._between(before, after)
         if (kind is None) != (key is None):
-            raise BadInput(f"kind {kind!r} and key {key!r} name no stream", hint="give both, or neither")
+            raise BadInput(
+                f"kind {shown(kind)} and key {shown(key)} name no stream", hint="give both, or neither"
+            )
         if kind is not None and key is not None:
             streams = [self._stream(kind, key, tenant)]
         else:
@@ -122,6 +126,8 @@ class Replays(Exports):
 
     def compare(self, before: StreamState, after: StreamState) -> list[Change]:
         """Return the fields in which two states of one kind of stream differ. Raises BadInput."""
+        for state in (before, after):
+            check_kind(state, StreamState, "a state", "one that `state` returned")
         if before.stream.kind != after.stream.kind:
             raise BadInput(f"{before.stream} and {after.stream} are of two kinds and cannot be compared")
         return changes(before, after, self._scope.log.projections)
@@ -136,6 +142,7 @@ class Replays(Exports):
         Raises as `state`.
         """
         stream = self._stream(kind, key, tenant)
+        check_number(after, "after")
         moment = await self._moment(None, None)
         await self._state(stream, moment)
         async for one in steps(self._scope.log.projections, stream, self._events(stream, 0, moment)):
@@ -189,7 +196,8 @@ class Replays(Exports):
 
         `Store.rebuild` does so for the whole log. Raises BadInput: there is no such stream, tenant or table.
         """
-        names = tuple(projections) or None
+        names = tuple(check_list(projections, "projections")) or None
+        check_call(progress, "progress")
         if kind is None or key is None:
             owner = self._scope.owner(tenant)
             return await rebuild_part(self._scope.log, tenant=owner, names=names, progress=progress)
@@ -197,7 +205,11 @@ class Replays(Exports):
         return await rebuild_part(self._scope.log, stream=stream, names=names, progress=progress)
 
     async def event_types(self) -> list[EventType]:
-        """Return which types of events the whole log holds, in which shapes, and how they are read here."""
+        """Return which types of events the whole log holds, in which shapes, and how they are read here.
+
+        Raises Refused on a store that was opened for one tenant: it counts everybody's events.
+        """
+        self._scope.check_whole("event_types")
         return await event_types(self._scope.log)
 
     async def _was_deleted(self, stream: StreamId, moment: Moment) -> bool:

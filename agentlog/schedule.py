@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from agentlog.checks import check_limit
+from agentlog.checks import check_key, check_limit, check_path
 from agentlog.cron import upcoming
 from agentlog.errors import BadPayload
 from agentlog.schedule_definition import (
@@ -28,7 +28,6 @@ from agentlog.schedule_firing import Schedule, state_of
 from agentlog.schedule_sets import Page, ScheduleSets
 from agentlog.scope import Decide
 from eventlog.command import Command, Receipt
-from eventlog.envelope import MAX_KEY_BYTES, check_text
 from eventlog.events import ScheduleEvent, ScheduleTriggered
 from projections import schedule as projection
 
@@ -161,7 +160,7 @@ class Schedules(ScheduleSets):
         """
         owner = self._scope.owner(tenant)
         check_limit(limit)
-        check_text(after or "", "after", MAX_KEY_BYTES)
+        check_key(after, "after")
         rows = await self._scope.fetch("schedules", owner, None, after or "", limit, False)
         return await self._schedules(owner, rows)
 
@@ -187,7 +186,7 @@ class Schedules(ScheduleSets):
 
         Raises BadInput: what stands in the file cannot be read; nothing was changed.
         """
-        file = ScheduleFile(self, path, self._scope.owner(tenant))
+        file = ScheduleFile(self, check_path(path, "path"), self._scope.owner(tenant))
         await file.sync()
         self._listeners.append(file.after_change)
         return file
@@ -197,7 +196,7 @@ class Schedules(ScheduleSets):
 
         Raises BadInput, Refused, OSError: see `ScheduleFile.sync`.
         """
-        return await ScheduleFile(self, path, self._scope.owner(tenant)).sync()
+        return await ScheduleFile(self, check_path(path, "path"), self._scope.owner(tenant)).sync()
 
     async def _decide(
         self, id: str, tenant: str | None, decide: Decide, meta: dict[str, Any] | None

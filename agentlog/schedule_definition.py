@@ -9,11 +9,10 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
-from agentlog.checks import check_seconds, check_word
+from agentlog.checks import check_kind, check_number, check_seconds, check_word
 from agentlog.cron import check_cron, check_zone, due_at, next_tick
 from agentlog.errors import NotFound
 from agentlog.schedule_ticks import ALLOW, CATCH_UPS, ONCE, OVERLAPS, TICKS_MAX
-from eventlog.errors import BadInput
 from eventlog.events import ScheduleDeleted, ScheduleEvent, SchedulePaused, ScheduleResumed, ScheduleSet, raw
 from eventlog.payload import decode_payload, encode_payload
 from projections import schedule as projection
@@ -55,11 +54,8 @@ class Definition(msgspec.Struct, frozen=True, kw_only=True):
             (self.overlap, OVERLAPS, "overlap"),
         ):
             check_word(value, words, what)
-        count = self.catch_up_max
-        if isinstance(count, bool) or not isinstance(count, int) or not 1 <= count <= TICKS_MAX:
-            raise BadInput(f"catch_up_max {count!r} must be a number from 1 to {TICKS_MAX}")
-        if not isinstance(self.paused, bool):
-            raise BadInput(f"paused {self.paused!r} must be true or false")
+        count = check_number(self.catch_up_max, "catch_up_max", 1, TICKS_MAX)
+        check_kind(self.paused, bool, "paused", "true or false")
         return ScheduleSet(
             self.cron, _said_again(self.body), self.session, self.time_zone, self.priority, self.catch_up,
             count, check_seconds(self.late_s, "late_s"), self.overlap,

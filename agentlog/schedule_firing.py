@@ -15,7 +15,7 @@ import asyncpg
 import msgspec
 from msgspec import Raw
 
-from agentlog.checks import check_interval, check_limit, check_time
+from agentlog.checks import check_interval, check_limit, check_moment
 from agentlog.errors import Conflict
 from agentlog.schedule_ticks import decide_ticks
 from agentlog.scope import ATTEMPTS_MAX, Scope, query_text
@@ -102,7 +102,7 @@ class Firing:
         """
         owner = self._scope.owner(tenant)
         check_limit(limit)
-        check_time(now, "now")
+        check_moment(now)
         fired: list[Fired] = []
         for _ in range(ATTEMPTS_MAX):
             rows = await self._scope.fetch("schedules_due", owner, now, limit)

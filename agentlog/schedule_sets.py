@@ -11,7 +11,7 @@ from typing import Any
 
 import asyncpg
 
-from agentlog.checks import PAGE_MAX
+from agentlog.checks import PAGE_MAX, check_kind, check_list
 from agentlog.errors import BadPayload
 from agentlog.schedule_definition import Definition, decide_set, present
 from agentlog.schedule_firing import Firing, Schedule, schedule_of, state_of
@@ -51,6 +51,7 @@ class ScheduleSets(Firing):
         was faster, ten times in a row.
         """
         owner = self._scope.owner(tenant)
+        _check(definitions)
         moment = await self._scope.moment(now)
 
         async def attempt() -> Receipt:
@@ -78,10 +79,13 @@ class ScheduleSets(Firing):
         Raises NotFound; Conflict: somebody changed one of them meanwhile; and what `replace` raises.
         """
         owner = self._scope.owner(tenant)
+        _check(definitions)
+        deleted = check_list(deleted, "deleted")
         moment = await self._scope.moment(now)
         places = await self._places(owner)
         rows = {row["key"]: row for row in await self._rows(owner)}
         for id in deleted:
+            check_kind(id, str, "deleted", "a list of ids")
             present(id, state_of(rows[id]) if id in rows else None)
         receipt = await self._change(owner, definitions, deleted, places, moment, meta)
         await self._changed(receipt)
@@ -174,3 +178,10 @@ class ScheduleSets(Firing):
             for tell in self._listeners:
                 await tell()
         return receipt
+
+
+def _check(definitions: Mapping[str, Definition]) -> None:
+    check_kind(definitions, Mapping, "definitions", "a dict: an id, and what the schedule is")
+    for id, definition in definitions.items():
+        check_name(id, "id")
+        check_kind(definition, Definition, f"schedule {id!r}", "a Definition")

@@ -17,11 +17,12 @@ from weakref import WeakValueDictionary
 
 import asyncpg
 
-from agentlog.checks import check_time
+from agentlog.checks import check_key, check_moment, check_time
 from agentlog.errors import NotFound, Refused, WrongTenant
 from eventlog.command import Command, Head, Receipt
 from eventlog.envelope import (
     MAX_KEY_BYTES,
+    MAX_TENANT_BYTES,
     Event,
     NewEvent,
     StreamId,
@@ -63,10 +64,11 @@ class Naming:
     def owner(self, tenant: str | None) -> str:
         """Return the tenant of a call, or refuse to name another's data.
 
-        Raises WrongTenant.
+        Raises WrongTenant, BadIdentifier.
         """
         if tenant is None or tenant == self.tenant:
             return self.tenant
+        check_text(tenant, "tenant", MAX_TENANT_BYTES)
         if self.tenant:
             raise WrongTenant(
                 f"this store was opened for tenant {self.tenant!r} and was asked for tenant {tenant!r}",
@@ -115,7 +117,8 @@ class Scope(Naming):
         meta: dict[str, Any] | None = None,
         occurred_at: datetime | None = None,
     ) -> NewEvent:
-        """Encode an event under a fresh id. Raises BadPayload, EventTooLarge."""
+        """Encode an event under a fresh id. Raises BadInput, BadPayload, EventTooLarge."""
+        check_time(occurred_at, "occurred_at")
         return new(
             stream,
             event,
@@ -242,9 +245,9 @@ class Scope(Naming):
     async def moment(self, now: datetime | None = None) -> datetime:
         """Return the moment to go by: `now`, or what the clock of Postgres shows, which all hosts share.
 
-        Raises BadInput: `now` is no time with a time zone.
+        Raises BadInput: see `check_moment`.
         """
-        check_time(now, "now")
+        check_moment(now)
         if now is not None:
             return now
         [row] = await self.fetch("server_time")
@@ -252,6 +255,7 @@ class Scope(Naming):
 
     async def place(self, what: str, tenant: str, kind: str, key: str) -> int:
         """Return the stream id that a page comes after. Raises NotFound, which names `what` it is."""
+        check_key(key, "after")
         rows = await self.fetch("stream_place", tenant, kind, key)
         if not rows:
             raise NotFound(f"there is no {what} {key!r} to go on after", hint="check `after`", key=key)

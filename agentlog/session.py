@@ -14,7 +14,7 @@ import asyncpg
 import msgspec
 
 from agentlog.alias import Aliases
-from agentlog.checks import check_limit, check_time
+from agentlog.checks import check_key, check_kind, check_limit, check_time
 from agentlog.errors import WrongTenant
 from agentlog.expiry import expiry
 from agentlog.scope import Scope
@@ -287,6 +287,8 @@ class Sessions:
         check_time(created_from, "created_from")
         check_time(created_before, "created_before")
         check_time(active_from, "active_from")
+        for text, what in ((state, "state"), (session_type, "session_type"), (parent, "parent")):
+            check_key(text, what)
         before = None if after is None else await self._place(after, owner)
         rows = await self._scope.fetch(
             "sessions", owner, None, state, parent, before,
@@ -334,6 +336,7 @@ class Sessions:
 
     async def _place(self, after: str | Session, owner: str | None) -> int:
         """Return the stream id of a session that a page comes after. Raises NotFound."""
+        check_kind(after, str | Session, "after", "a session or its key")
         key = after if isinstance(after, str) else after.key
         of = (owner or "") if isinstance(after, str) else self._scope.owner(after.tenant)
         return await self._scope.place("session", of, SESSION, key)

@@ -11,6 +11,7 @@ from typing import Any, TypedDict
 
 import msgspec
 
+from agentlog.checks import check_key, check_list
 from agentlog.errors import AlreadyExists, NotFound
 from eventlog.errors import BadInput
 from eventlog.events import (
@@ -92,6 +93,7 @@ def created(key: str, attributes: Attributes) -> SessionCreated:
 def updated(key: str, changes: Changes, clear: Sequence[str]) -> SessionUpdated:
     """Return the event of a change. Raises BadInput, BadPayload."""
     fields = msgspec.structs.asdict(saved(key, changes))
+    clear = check_list(clear, "clear")
     for name in clear:
         if name not in CLEARABLE:
             raise BadInput(
@@ -166,6 +168,7 @@ def _fields(attributes: Attributes | Changes) -> dict[str, Any]:
 
 
 def _check(key: str, attributes: Attributes | Changes) -> None:
+    check_key(attributes.get("parent"), "parent")
     if attributes.get("parent") == key:
         raise BadInput(f"session {key!r} cannot be its own parent")
     if attributes.get("state") == projection.DELETED:

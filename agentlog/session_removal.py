@@ -10,11 +10,12 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from agentlog.checks import check_amount
 from agentlog.errors import NotFound
 from agentlog.scope import ATTEMPTS_MAX, Scope
 from eventlog.command import MAX_EVENTS_PER_COMMAND, Command, Receipt
 from eventlog.envelope import StreamId
-from eventlog.errors import BadInput, Conflict
+from eventlog.errors import Conflict
 from eventlog.events import SESSION, SessionDeleted
 from eventlog.outcome import conflict
 from projections.session import DELETED
@@ -82,8 +83,8 @@ async def cleanup(
 
     A session that somebody uses at that very moment is left for the next call.
     """
-    if retention_days is not None and not 0 <= retention_days <= RETENTION_DAYS_MAX:
-        raise BadInput(f"retention_days is {retention_days} and must be from 0 to {RETENTION_DAYS_MAX:,}")
+    if retention_days is not None:
+        check_amount(retention_days, "retention_days", RETENTION_DAYS_MAX, "days")
     count, after = 0, 0
     while due := await scope.fetch("expired_sessions", tenant, retention_days, after, PAGE_SESSIONS):
         after = due[-1]["stream_id"]

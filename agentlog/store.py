@@ -14,7 +14,15 @@ from typing import Literal
 import msgspec
 
 from agentlog.archive import Archives
-from agentlog.checks import check_time
+from agentlog.checks import (
+    check_amount,
+    check_call,
+    check_kind,
+    check_list,
+    check_number,
+    check_time,
+    check_word,
+)
 from agentlog.configuration import Configuration
 from agentlog.delivery import Delivery
 from agentlog.errors import Refused
@@ -27,16 +35,19 @@ from agentlog.scope import Scope, TenantLog
 from eventlog.io import SystemIo
 from eventlog.local import LocalCopy
 from eventlog.log import Log
+from eventlog.settings import SCRUB_EVENTS_PER_S_MAX
 from projections.archive import Archive
 from replay.against import verify_against
 from replay.past_log import Pasts
 from replay.quick import verify_quick
-from replay.rebuild import rebuild
+from replay.rebuild import JOBS_MAX, rebuild
 from replay.receipt import LogReceipt
 from replay.report import Finding, Progress, RebuildReport
 from replay.scrub import Scrub, ScrubState
 from replay.site import site_of
 from replay.verify import verify
+
+DEPTHS = ("full", "quick")
 
 
 class StoreStatus(msgspec.Struct, frozen=True, kw_only=True):
@@ -167,6 +178,7 @@ class Store(Nouns, Imports):
         Refused on a store that was opened for one tenant, and where one is running.
         """
         self._scope.check_whole("a scrub")
+        check_amount(events_per_s, "events_per_s", SCRUB_EVENTS_PER_S_MAX, "events", above_0=True)
         if self._scrub is not None:
             raise Refused("a scrub of this store is running", hint="see `status`")
         log = self._scope.log
@@ -190,6 +202,9 @@ class Store(Nouns, Imports):
         Raises Refused on a store that was opened for one tenant: findings name everybody's streams.
         """
         self._scope.check_whole("verify")
+        check_call(progress, "progress")
+        check_word(depth, DEPTHS, "depth")
+        check_kind(against, LogReceipt | None, "against", "a receipt")
         log = self._scope.log
         site = site_of(log, log.views_sql)
         found = [] if against is None else await verify_against(site, against, progress)
@@ -206,4 +221,8 @@ class Store(Nouns, Imports):
         Refused on a store that was opened for one tenant.
         """
         self._scope.check_whole("rebuild")
-        return await rebuild(self._scope.log, tuple(projections) or None, progress=progress, jobs=jobs)
+        names = tuple(check_list(projections, "projections")) or None
+        check_call(progress, "progress")
+        if jobs is not None:
+            check_number(jobs, "jobs", 1, JOBS_MAX)
+        return await rebuild(self._scope.log, names, progress=progress, jobs=jobs)

@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from agentlog import task_changes
-from agentlog.checks import check_limit, check_seconds, check_word
+from agentlog.checks import check_key, check_kind, check_limit, check_list, check_seconds, check_word
 from agentlog.claim_contents import said_until
 from agentlog.claims import CLAIM_S, Candidate, Claimed, Claimer, Holder, Said
 from agentlog.errors import ClaimLost, Refused
@@ -22,7 +22,7 @@ from agentlog.scope import Decide, Scope
 from agentlog.task_changes import SAID, STATUSES, Limits, Task, claimed_event, claimed_task, fields_of_limits
 from agentlog.task_lanes import Lanes
 from agentlog.task_reads import Page, TaskReads
-from agentlog.worker import GRACE_S, Loop
+from agentlog.worker import GRACE_S, Held, Loop
 from eventlog.command import Command, Receipt
 from eventlog.envelope import NewEvent, StreamId
 from eventlog.errors import BadInput, Conflict
@@ -38,6 +38,8 @@ from eventlog.events import (
     TurnTaken,
     raw,
 )
+
+HELD = "a task as claiming returned it"
 
 
 class Tasks(TaskReads):
@@ -176,6 +178,9 @@ class Tasks(TaskReads):
         """
         owner = self._scope.owner(tenant)
         check_limit(limit)
+        check_kind(queue, str, "queue", "a word")
+        check_key(queue, "queue")
+        check_kind(lease, Lease | None, "lease", "a Lease")
         held_by = None if lease is None else await lease.take()
         holder = Holder(worker, lease_s if lease is None else None, held_by, meta)
         return await self.claim_for((owner, queue), holder, limit)
@@ -202,14 +207,14 @@ class Tasks(TaskReads):
         Raises ClaimLost when it is not held any more: nothing was appended.
         """
         event = TaskCompleted(NULL if result is None else raw(result), reply)
-        return await self._decide(
-            held.id, held.tenant, lambda state: task_changes.decide_end(held, event, state), meta
-        )
+        return await self._end(held, lambda state: task_changes.decide_end(held, event, state), meta)
 
     async def complete_many(self, held: Sequence[Task], *, meta: dict[str, Any] | None = None) -> list[str]:
         """Say that tasks were done, without results, in one append; return ids of those not held any more."""
         events, expected, lost = [], {}, []
+        held = check_list(held, "held")
         for task in held:
+            check_kind(task, Task | Held, "held", HELD)
             stream = self._scope.stream(TASK, task.id, task.tenant)
             state, version = await self._scope.log.state("tasks", stream)
             try:
@@ -224,7 +229,7 @@ class Tasks(TaskReads):
                 await self._scope.log.append(Command(events, expected))
             alone = lost
         except Conflict:
-            alone = list(held)
+            alone = held
         ended = await asyncio.gather(
             *(self.complete(task, meta=meta) for task in alone), return_exceptions=True
         )
@@ -241,18 +246,14 @@ class Tasks(TaskReads):
         Raises ClaimLost.
         """
         now = await self._scope.moment()
-        return await self._decide(
-            held.id, held.tenant, lambda state: task_changes.decide_fail(held, reason, now, state), meta
-        )
+        return await self._end(held, lambda state: task_changes.decide_fail(held, reason, now, state), meta)
 
     async def release(
         self, held: Task, reason: str | None = None, *, meta: dict[str, Any] | None = None
     ) -> Receipt | None:
         """Give a task back undone: no retry is counted. Raises ClaimLost."""
         event = TaskReleased(reason)
-        return await self._decide(
-            held.id, held.tenant, lambda state: task_changes.decide_end(held, event, state), meta
-        )
+        return await self._end(held, lambda state: task_changes.decide_end(held, event, state), meta)
 
     async def progress(
         self,
@@ -267,9 +268,7 @@ class Tasks(TaskReads):
         Raises ClaimLost: at the latest here a worker hears that it is not its task any more.
         """
         event = TaskProgressed(turn, reply)
-        return await self._decide(
-            held.id, held.tenant, lambda state: task_changes.decide_progress(held, event, state), meta
-        )
+        return await self._end(held, lambda state: task_changes.decide_progress(held, event, state), meta)
 
     async def cancel(
         self,
@@ -320,6 +319,10 @@ class Tasks(TaskReads):
             id, tenant, lambda state: task_changes.decide_status(id, status, reason, state), meta
         )
 
+    async def _end(self, held: Task, decide: Decide, meta: dict[str, Any] | None) -> Receipt | None:
+        check_kind(held, Task | Held, "held", HELD)
+        return await self._decide(held.id, held.tenant, decide, meta)
+
     async def _decide(
         self, id: str, tenant: str | None, decide: Decide, meta: dict[str, Any] | None
     ) -> Receipt | None:
@@ -343,6 +346,8 @@ class Tasks(TaskReads):
             lease_s: how long after its last sign this process counts as dead.
             grace_s: how long what runs may take to end after SIGTERM.
         """
+        check_kind(queue, str, "queue", "a word")
+        check_key(queue, "queue")
         selection = (self._scope.owner(tenant), queue)
 
         async def claim(holder: Holder, limit: int) -> Page:
@@ -355,6 +360,7 @@ class Tasks(TaskReads):
 
 def check_messages(messages: Sequence[Any], unique: bool, merge: bool, session: str | None) -> None:
     """Raises BadInput."""
+    check_key(session, "session")
     if not isinstance(messages, list | tuple):
         raise BadInput(
             f"messages is {type(messages).__name__} and must be a list", hint="a task holds a list"

@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from agentlog.checks import check_kind
 from agentlog.claims import Candidate, Claimed, Holder
 from agentlog.errors import AlreadyExists, ClaimLost, NotFound, Refused
 from eventlog.envelope import time_to_us
@@ -269,8 +270,15 @@ def _lost(held: Task, known: projection.Task) -> ClaimLost:
 
 def fields_of_limits(limits: Limits | None) -> dict[str, Any]:
     """Return what a lane's limits are in a task's event. Raises BadInput when nothing could ever run."""
+    check_kind(limits, Limits | None, "limits", "Limits")
     if limits is None:
         return {}
+    for value, what in (
+        (limits.running_max, "running_max"),
+        (limits.rate_max, "rate_max"),
+        (limits.rate_s, "rate_s"),
+    ):
+        check_kind(value, int | float | None, what, "a number")
     if (limits.running_max is not None and limits.running_max < 1) or (
         limits.rate_max is not None and not (limits.rate_max > 0 and limits.rate_s > 0)
     ):

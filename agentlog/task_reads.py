@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from agentlog import task_changes
-from agentlog.checks import check_limit, check_word
+from agentlog.checks import check_key, check_limit, check_word
 from agentlog.claim_contents import fields_of
 from agentlog.claims import claim_at
 from agentlog.errors import NotFound
@@ -74,11 +74,13 @@ class TaskReads:
         place = None
         if after is not None:
             place = await self._scope.place("task", owner, TASK, after)
+        check_key(session, "session")
         rows = await self._scope.fetch("tasks", owner, None, session, status, place, limit)
         return [_task(row) for row in rows]
 
     async def status(self, session: str | None = None, *, tenant: str | None = None) -> dict[str, int]:
         """Return how many tasks stand in each status, of one session or of all."""
+        check_key(session, "session")
         counts = await self._scope.fetch("task_counts", self._scope.owner(tenant), session)
         return dict.fromkeys(STATUSES, 0) | {row["status"]: row["count"] for row in counts}
 

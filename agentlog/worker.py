@@ -19,8 +19,9 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, 
 from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any, Generic, Protocol, TypeVar
 
+from agentlog.checks import check_kind, check_number, check_seconds
 from agentlog.claims import Holder
-from agentlog.errors import BadInput, ClaimLost
+from agentlog.errors import ClaimLost
 from agentlog.lease import LEASE_S, Lease
 from agentlog.scope import Scope
 
@@ -152,8 +153,9 @@ class Loop(Generic[T]):
         lease_s: float = LEASE_S,
         grace_s: float = GRACE_S,
     ) -> None:
-        if not 1 <= concurrency <= CONCURRENCY_MAX:
-            raise BadInput(f"concurrency is {concurrency} and must be from 1 to {CONCURRENCY_MAX:,}")
+        check_number(concurrency, "concurrency", 1, CONCURRENCY_MAX)
+        check_kind(worker, str | None, "worker", "a text")
+        check_seconds(grace_s, "grace_s")
         self._scope = scope
         self._claim = claim
         self._handle = handle

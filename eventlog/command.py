@@ -8,13 +8,14 @@ from typing import Any
 import msgspec
 
 from eventlog.envelope import OTHER_FIELDS_BYTES, NewEvent, StreamId, check_text, with_meta
-from eventlog.errors import BadInput
+from eventlog.errors import BadInput, shown
 from eventlog.settings import DURABILITIES
 
 MAX_EVENTS_PER_COMMAND = 10_000
 # A batch is one block of a segment, and a block holds at most 64 MiB of lines.
 MAX_COMMAND_BYTES = 32 * 1024 * 1024
 MAX_IDEMPOTENCY_KEY_BYTES = 512
+VERSION_MAX = 2**63 - 1
 
 
 class Command(msgspec.Struct, frozen=True):
@@ -59,12 +60,15 @@ class Command(msgspec.Struct, frozen=True):
         for stream, version in self.expected.items():
             if stream.tenant != tenant:
                 raise _several_tenants(tenant, stream)
-            if not isinstance(version, int) or version < 0:
-                raise BadInput(f"expected version {version!r} of {stream} must be 0 (no stream) or more")
+            # What cannot be a version must not get as far as a batch, which it would share with others.
+            if not isinstance(version, int) or not 0 <= version <= VERSION_MAX:
+                raise BadInput(
+                    f"expected version {shown(version)} of {stream} must be 0 (no stream) to 2^63 - 1"
+                )
         if self.idempotency_key is not None:
             check_text(self.idempotency_key, "idempotency key", MAX_IDEMPOTENCY_KEY_BYTES)
         if self.durability is not None and self.durability not in DURABILITIES:
-            raise BadInput(f"durability {self.durability!r} must be one of {', '.join(DURABILITIES)}")
+            raise BadInput(f"durability {shown(self.durability)} must be one of {', '.join(DURABILITIES)}")
         return length
 
 

@@ -32,7 +32,7 @@ from typing import Annotated, Any, NamedTuple
 import msgspec
 from msgspec import Raw
 
-from eventlog.errors import BadIdentifier, BadInput, BadPayload, EventTooLarge
+from eventlog.errors import BadIdentifier, BadInput, BadPayload, EventTooLarge, shown
 from eventlog.payload import decode_payload, encode_payload
 
 MAX_EVENT_BYTES = 16 * 1024 * 1024
@@ -256,7 +256,7 @@ def check_stream(tenant: str, kind: str, key: str) -> StreamId:
             surrogate; the key is empty; either is too long (256 and 1,024 bytes of UTF-8).
     """
     if not isinstance(kind, str) or not _NAME.match(kind):
-        raise BadIdentifier(f"stream kind {kind!r} must match [a-z][a-z0-9_]* and have at most 63 characters")
+        raise BadIdentifier(f"stream kind {shown(kind)} must match [a-z][a-z0-9_]*, 63 characters at most")
     check_text(tenant, "tenant", MAX_TENANT_BYTES)
     check_text(key, f"{kind} key", MAX_KEY_BYTES)
     if not key:

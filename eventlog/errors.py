@@ -62,6 +62,15 @@ class AgentlogError(Exception):
             setattr(self, name, value)
 
 
+def shown(value: object) -> str:
+    """Return a value as messages show it: the beginning of its repr, where that is long."""
+    try:
+        text = repr(value)
+    except ValueError:  # an int of more digits than Python writes
+        return "of thousands of digits"
+    return text if len(text) <= 80 else f"{text[:80]}…"
+
+
 class BadInput(AgentlogError, ValueError):
     """A value handed in cannot be accepted. Nothing was written."""
 

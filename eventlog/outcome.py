@@ -9,7 +9,7 @@ from __future__ import annotations
 from eventlog.batch import Pending, StreamState
 from eventlog.command import Command, Receipt
 from eventlog.envelope import StreamId
-from eventlog.errors import Conflict, CopiesDisagree, OutcomeUnknown
+from eventlog.errors import Conflict, CopiesDisagree, OutcomeUnknown, shown
 from eventlog.postgres.reads import Reads
 
 # Ten megabytes of ids. Who repeats a command after so many others of unknown outcome uses a key.
@@ -75,7 +75,7 @@ def conflict(stream: StreamId, expected: int, actual: int) -> Conflict:
     """The error for a stream that is not at the expected version."""
     was = "does not exist" if actual == 0 else f"is at version {actual}"
     return Conflict(
-        f"{stream} {was}, expected {'no stream' if expected == 0 else f'version {expected}'}",
+        f"{stream} {was}, expected {'no stream' if expected == 0 else f'version {shown(expected)}'}",
         hint="someone appended first; reload it and decide again",
         stream=stream,
         expected_version=expected,

@@ -70,7 +70,7 @@ def opaque(value: Raw) -> Raw:
     Postgres and msgspec share; all else stays as it is, to the digit.
     """
     text = bytes(value)
-    return Raw(_encode(_decode(text))) if text[:1] == b'"' else value.copy()
+    return Raw(_encode(_decode(strict_json(text)))) if text[:1] == b'"' else value.copy()
 
 
 def stream_key(text: str | None) -> str | None:

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from eventlog.envelope import format_time, time_to_us, us_to_time
-from eventlog.errors import BadInput
+from eventlog.errors import BadInput, shown
 from eventlog.log import Log
 from replay.statements import filled
 
@@ -33,17 +33,19 @@ async def find_moment(log: Log, position: int | None = None, time: datetime | No
             before the first event, or has not come yet: what is accepted until then is not known.
     """
     if position is not None and time is not None:
-        raise BadInput(f"position {position} and time {time} are given", hint="give one of them")
+        raise BadInput(f"position {shown(position)} and time {time} are given", hint="give one of them")
     if type(position) is int and 0 <= position <= log.segments.durable_position:
         return await _at_position(log, position)  # what is here was committed: the head is not asked
     head = await log.head()
     if time is not None:
+        if not isinstance(time, datetime):
+            raise BadInput(f"time must be a datetime, not {type(time).__name__}")
         return await _at_time(log, head.position, format_time(time))
     if position is None:
         return Moment(head.position, head.time)
     if type(position) is not int or not 0 <= position <= head.position:
         raise BadInput(
-            f"position {position!r} is not in the log",
+            f"position {shown(position)} is not in the log",
             hint=f"it holds 1 to {head.position:,}; 0 is before all",
         )
     return await _at_position(log, position)

@@ -75,8 +75,9 @@ class PastLog:
 
     @property
     def clock(self) -> _PastClock:
-        """The time that it is then. Only after the first read."""
-        assert self._moment is not None, "something was read before"
+        """The time that it is then. Only after the first read: before it asks whoever means to append."""
+        if self._moment is None:
+            raise BadInput("the log as of a moment takes no event", hint="append to the store itself")
         return _PastClock(time_to_us(self._moment.time))
 
     @property

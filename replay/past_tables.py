@@ -103,7 +103,7 @@ class PastTables:
             command_timeout_s=settings.command_timeout_s,
         )
         try:
-            for name in ("past_streams", "past_moment", "past_events"):
+            for name in ("past_streams", "past_moment", "past_events", "past_leases"):
                 await connection.execute(filled(name, schema=self._schema))
             tables = [projection.table_sql for projection in self._log.projections]
             for text in [*tables, *self._log.views_sql]:

@@ -6,9 +6,9 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from datetime import date
 from os import PathLike
-from pathlib import Path
 
 from agentlog.asking import Hold, in_thread
+from agentlog.checks import check_call, check_key, check_kind, check_path
 from agentlog.errors import NotFound
 from agentlog.report.asked import ask
 from agentlog.report.writing import TITLE, Report, write
@@ -58,6 +58,10 @@ class Reports:
             BadInput: a day cannot be read. NotFound: there is no such session. OSError: the page or a
             chart cannot be written.
         """
+        page, pictures = check_path(path, "path"), None if svg is None else check_path(svg, "svg")
+        check_key(session, "session")
+        check_kind(title, str, "title", "a text")
+        check_call(progress, "progress")
         period = parquet.find_query("totals").values({"since": since, "until": until})
         seen = self._seen(tenant)
         with suppress(AgentlogError, OSError):
@@ -71,6 +75,6 @@ class Reports:
                 raise NotFound(
                     f"the archive has no session {session!r}", hint="check key and tenant", key=session
                 )
-            return write(asked, Path(path), title=title, svg=None if svg is None else Path(svg))
+            return write(asked, page, title=title, svg=pictures)
 
         return await in_thread(make)

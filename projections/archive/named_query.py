@@ -18,7 +18,7 @@ from datetime import date
 from functools import cache
 from typing import Any, NamedTuple
 
-from eventlog.errors import BadInput
+from eventlog.errors import BadInput, shown
 from projections.archive.duck import HERE, sql
 
 FOLDER = "named"
@@ -130,8 +130,9 @@ def _value(query: str, parameter: Parameter, given: Mapping[str, Any]) -> Any:
     try:
         return _READERS[parameter.type](value)
     except (TypeError, ValueError) as error:
+        wanted = _EXAMPLES.get(parameter.type, parameter.type)
         raise BadInput(
-            f"{parameter.name} is {value!r} and must be a {_EXAMPLES.get(parameter.type, parameter.type)}",
+            f"{parameter.name} is {shown(value)} and must be a {wanted}",
             hint=parameter.meaning if parameter.type != "date" else "give a day of UTC, or none",
         ) from error
 

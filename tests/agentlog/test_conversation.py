@@ -293,3 +293,19 @@ async def test_seed_fault_one_load_shows_one_moment(store, open_store):
         counts = await read()
         await writing
     assert [count for count in counts if count % 2] == []
+
+
+async def test_an_id_that_was_used_is_not_looked_for_by_an_append(store):
+    """That would be a question for each message: who retries has an idempotency key, or saves."""
+    hello = {"role": "user", "content": "hello"}
+    for key in (None, "first", "first"):
+        await store.conversation.append("a", hello, message_id="m", idempotency_key=key)
+    assert [message.message_id for message in await store.conversation.load("a")] == ["m", "m"]
+
+    await store.conversation.edit("a", "m", content="bye")
+    assert [message.content for message in await store.conversation.load("a")] == ["bye", "bye"]
+    with pytest.raises(BadInput, match="given twice"):
+        await store.conversation.save("a", [{**hello, "id": "n"}] * 2)
+    await store.conversation.remove("a", ["m"])
+    assert await store.conversation.load("a") == []
+    assert await store.verify() == []

@@ -101,6 +101,7 @@ def test_jitter_is_the_same_for_all_hosts_and_spreads_schedules():
         ("0 0 30 2 *", "bad day-of-month"),
         ("@reboot", "has 1 fields"),
         ("H * * * *", "bad minute"),
+        ("*/99999999999999999999 * * * *", "more than 4 digits"),
         ("*/0 * * * *", "bad minute"),
         (5, "must be a text, not int"),
         (None, "must be a text, not NoneType"),

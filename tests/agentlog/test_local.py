@@ -32,7 +32,7 @@ async def test_the_active_window_is_the_one_that_postgres_gives(open_store: Open
     assert [event.position async for block in local.read() for event in block] == list(
         range(1, head.position + 1)
     )
-    with pytest.raises(BadInput, match="last is 0"):
+    with pytest.raises(BadInput, match="last 0"):
         await local.load("s", 0)
 
 

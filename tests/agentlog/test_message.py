@@ -77,12 +77,26 @@ def test_usage_and_cost_are_exact():
         ({"role": "user"}, {"usage": {"input_tokens": "five"}}, "usage"),
         ({"role": "user"}, {"cost": 0.1}, "float"),
         ({"role": "user"}, {"cost": "much"}, "much"),
+        ({"role": "user"}, {"cost": "1e999999"}, r"cost Decimal|cost '1e999999' must be finite, below 10\^8"),
+        ({"role": "user"}, {"cost": 10**8}, "below 10"),
+        ({"role": "user"}, {"cost": "1e-51"}, "at most 50 digits"),
+        ({"role": "user"}, {"cost": Decimal("NaN")}, "must be finite"),
+        ({"role": "user"}, {"cost": "-0.1"}, "cost of a message is -0.1"),
+        ({"role": "user"}, {"usage": {"output_tokens": -1}}, "output_tokens of a message is -1"),
     ],
 )
 def test_what_is_no_message_is_refused_in_words(message, fields, said):
     """Before anything is written."""
     with pytest.raises(BadInput, match=said):
         new_message(message, id=ID, **fields)
+
+
+def test_a_message_may_correct_others_of_its_response():
+    """Where a source splits one response, a later part may say less than an earlier one did."""
+    found = there_and_back(
+        {"role": "assistant", "content": ""}, usage={"output_tokens": -5}, cost="-0.1", response_id="r"
+    )
+    assert (found.usage, found.cost) == (Usage(output_tokens=-5), Decimal("-0.1"))
 
 
 def test_other_events_are_no_messages():

@@ -141,6 +141,19 @@ async def test_the_past_cannot_be_changed(store: agentlog.Store):
     assert await store.log.head() == head
 
 
+async def test_who_waits_and_who_works_in_the_past(store: agentlog.Store):
+    """A line can be looked at as it stood; nothing is claimed there."""
+    for id in ("first", "second"):
+        await store.queue.enqueue("a", {}, id=id)
+    await store.queue.claim("w")
+    past = store.at(position=(await store.log.head()).position)
+    await store.queue.enqueue("a", {}, id="third")
+    assert [item.id for item in await past.queue.pending("a")] == ["second"]
+    for claim in (past.queue.claim("w"), past.queue.claim("w", session="b"), past.tasks.claim("w")):
+        with pytest.raises(BadInput, match="takes no event"):
+            await claim
+
+
 async def test_the_past_of_a_tenant_is_its_own(open_store):
     """As in the present: another tenant's data cannot be named."""
     async with open_store() as store:

@@ -138,3 +138,15 @@ async def test_a_loop_needs_room_for_something(store):
     for concurrency in (0, 1001):
         with pytest.raises(BadInput, match="concurrency"):
             store.tasks.work(concurrency=concurrency)
+
+
+async def test_the_handle_takes_what_a_loop_handed_out(store):
+    """As it takes what claiming returned: who has the one need not know of the other."""
+    await store.tasks.enqueue(["do"], id="t")
+    work = store.tasks.work()
+    async for task in work:
+        await store.tasks.progress(task, 3)
+        await store.tasks.complete(task, {"n": 1})
+        work.stop()
+    found = await store.tasks.get("t")
+    assert (found.status, found.turn, found.result) == (COMPLETED, 3, {"n": 1})
