@@ -62,14 +62,12 @@ def report(
         written = await store.archive.report(
             path, since=since, until=until, session=session, svg=svg, progress=tell, **named
         )
-        output.record(
-            {
-                "path": str(written.path),
-                "bytes": written.bytes,
-                "position": written.position,
-                "charts": [str(chart) for chart in written.charts],
-            }
-        )
+        values: dict[str, object] = {
+            "path": str(written.path), "bytes": written.bytes, "position": written.position,
+        }  # fmt: skip
+        if output.json or written.charts:
+            values["charts"] = [str(chart) for chart in written.charts]
+        output.record(values)
         return FINE
 
     return with_store(options, work)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from typing import Any
+
+DAY = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
 def read_json(text: str) -> Any:
@@ -22,16 +25,19 @@ def read_json(text: str) -> Any:
 
 def read_time(text: str | None) -> datetime | None:
     """Return the time that a text is, or None."""
-    from eventlog.envelope import parse_time
-
-    return None if text is None else parse_time(text)
+    return None if text is None else _time(text)
 
 
 def read_moment(text: str) -> int | datetime:
     """Return the position or the time that a text is."""
+    return int(text) if text.isascii() and text.isdigit() else _time(text)
+
+
+def _time(text: str) -> datetime:
+    """Return the time that a text is; a day alone is its beginning in UTC, as in the archive's queries."""
     from eventlog.envelope import parse_time
 
-    return int(text) if text.isascii() and text.isdigit() else parse_time(text)
+    return parse_time(f"{text}T00:00:00Z" if DAY.fullmatch(text) else text)
 
 
 def moment(at: str | None) -> dict[str, Any]:

@@ -81,3 +81,12 @@ def test_patterns_and_days_are_explained(cli: Cli):
     assert "the pattern '(' is no regular expression (RE2)" in cli("archive", "grep", "(").err
     answer = cli("archive", "query", "tokens_by_day", "since=foo")
     assert "since is 'foo' and must be a date such as 2026-11-01; give a day of UTC, or none" in answer.err
+
+
+def test_a_day_is_a_time(cli: Cli):
+    """Its beginning in UTC; a time without a zone is refused: it would mean another moment elsewhere."""
+    cli("sessions", "append", "s", "hello")
+    assert cli("archive", "grep", "hello", "--since", "2026-01-01", "--json").rows[0]["session"] == "s"
+    assert cli("archive", "grep", "hello", "--until", "2026-01-01", "--json").rows == []
+    assert "has no time zone" in cli("archive", "grep", "hello", "--since", "2026-01-01T10:00:00").err
+    assert "is not an RFC 3339 time" in cli("archive", "grep", "hello", "--since", "2026-13-01").err
