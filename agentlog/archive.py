@@ -20,7 +20,6 @@ from agentlog.archive_checks import (
     filters_of,
 )
 from agentlog.archive_pages import PAGE_BYTES, ROWS_MAX, Found, excerpts, page, whole
-from agentlog.asking import Hold
 from agentlog.checks import NUMBER_MAX, check_call, check_kind, check_number
 from agentlog.errors import NotFound
 from agentlog.message import ArchivedMessage, read_message
@@ -273,9 +272,10 @@ class Questions(Reports):
         """Return the answer, not asked for yet. `known`: a session that must have a message."""
         check_patience(timeout_s)
 
-        def find(hold: Hold) -> Found:
-            with self._archive.ask(self._reach(), tenant=tenant, timeout_s=timeout_s) as connection:
-                hold(connection)
+        def find(stop: parquet.Stop) -> Found:
+            with self._archive.ask(
+                self._reach(), tenant=tenant, timeout_s=timeout_s, stop=stop
+            ) as connection:
                 found = ask(connection)
             if known is not None and not found.rows:
                 raise NotFound(

@@ -8,9 +8,10 @@ from importlib import import_module
 from typing import Any
 
 from agentlog.archive_pages import Found
-from agentlog.asking import Hold, in_thread
+from agentlog.asking import in_thread, waited_for
 from agentlog.report.table import NOTEBOOK_STYLE, html_table
 from eventlog.errors import AgentlogError, BadInput
+from projections.archive import Stop
 
 
 class Answer:
@@ -24,7 +25,7 @@ class Answer:
     Errors of the question come then as well.
     """
 
-    def __init__(self, ask: Callable[[Hold], Found], catch_up: Callable[[], Awaitable[object]]) -> None:
+    def __init__(self, ask: Callable[[Stop], Found], catch_up: Callable[[], Awaitable[object]]) -> None:
         self._ask = ask
         self._catch_up = catch_up
         self._found: Found | None = None
@@ -105,5 +106,5 @@ class Answer:
 
     def _look(self) -> Found:
         if self._found is None:
-            self._found = self._ask(lambda connection: None)
+            self._found = waited_for(self._ask)
         return self._found

@@ -93,10 +93,17 @@ class _Exactly:
 
     @contextmanager
     def ask(
-        self, head: int, *, tenant: str | None = None, timeout_s: float | None = None
+        self,
+        head: int,
+        *,
+        tenant: str | None = None,
+        timeout_s: float | None = None,
+        stop: parquet.Stop | None = None,
     ) -> Iterator[parquet.Connection]:
         """See `Archive.ask`."""
-        with self._archive.ask(head, tenant=tenant, timeout_s=timeout_s, exactly=True) as connection:
+        with self._archive.ask(
+            head, tenant=tenant, timeout_s=timeout_s, stop=stop, exactly=True
+        ) as connection:
             yield connection
 
 

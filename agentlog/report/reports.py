@@ -7,7 +7,7 @@ from contextlib import suppress
 from datetime import date
 from os import PathLike
 
-from agentlog.asking import Hold, in_thread
+from agentlog.asking import in_thread
 from agentlog.checks import check_call, check_key, check_kind, check_path
 from agentlog.errors import NotFound
 from agentlog.report.asked import ask
@@ -67,9 +67,8 @@ class Reports:
         with suppress(AgentlogError, OSError):
             await self._catch_up()
 
-        def make(hold: Hold) -> Report:
-            with self._archive.ask(self._reach(), tenant=seen) as connection:
-                hold(connection)
+        def make(stop: parquet.Stop) -> Report:
+            with self._archive.ask(self._reach(), tenant=seen, stop=stop) as connection:
                 asked = ask(connection, **period, session=session, progress=progress)
             if session is not None and not asked.rows("session_tree").rows:
                 raise NotFound(

@@ -5,6 +5,7 @@ from projections.archive.check import ArchiveFinding
 from projections.archive.connection import Connection, Result
 from projections.archive.filters import Filters
 from projections.archive.named_query import NamedQuery, find_query, named_queries
+from projections.archive.stopping import Stop
 
 __all__ = [
     "Archive",
@@ -14,6 +15,7 @@ __all__ = [
     "Filters",
     "NamedQuery",
     "Result",
+    "Stop",
     "find_query",
     "named_queries",
 ]

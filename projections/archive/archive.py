@@ -7,7 +7,7 @@ from it. Blocking: callers in an event loop use a thread.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import TIMEOUT_MAX, Lock
 
@@ -23,7 +23,9 @@ from projections.archive.check import ArchiveFinding, findings_of_files, finding
 from projections.archive.connection import Connection
 from projections.archive.directory import ArchiveDirectory
 from projections.archive.manifest import MANIFEST_NAME, ArchiveFile, Manifest, damaged
+from projections.archive.merging import runs_of_small, without_small_end
 from projections.archive.prices import BUNDLED, PRICES_NAME
+from projections.archive.stopping import Stop
 from projections.archive.underway import Underway
 from projections.archive.warm import Warm
 
@@ -141,7 +143,7 @@ class Archive:
             current = self.manifest()
             self._files.clear_building()
             if until > current.archive_position:
-                current = self._without_small_end(current)
+                current = without_small_end(current, self._range_events, self._range_bytes)
                 with self._builder(current) as builder:
                     while current.archive_position < until:
                         files = builder.write(
@@ -190,19 +192,32 @@ class Archive:
             BadInput: a time limit of no time, or of more than a timer can count; the price table is none.
             Damaged: an archive file is missing or has another size, or the log ends before `head`.
         """
-        return self._connected(head, tenant, timeout_s, keep=False)
+        return self._connected(head, tenant, timeout_s, Stop(), keep=False)
 
+    @contextmanager
     def ask(
-        self, head: int, *, tenant: str | None = None, timeout_s: float | None = None, exactly: bool = False
-    ) -> AbstractContextManager[Connection]:
+        self,
+        head: int,
+        *,
+        tenant: str | None = None,
+        timeout_s: float | None = None,
+        stop: Stop | None = None,
+        exactly: bool = False,
+    ) -> Iterator[Connection]:
         """Give a session as `connect` does, quickly: what was opened for an earlier question is used again.
 
         It may see more than `head`, when somebody else asks at the same time; with `exactly` it sees nothing
         beyond, and is opened for this question alone. Results are to be read inside of the `with`.
+
+        Args:
+            stop: ends the question from another thread, whatever it is at; then it raises Closed.
         """
-        return self._underway.asking(
-            lambda: self._connected(head, tenant, timeout_s, keep=not exactly, exactly=exactly)
-        )
+        stop = Stop() if stop is None else stop
+        with (
+            self._underway.asking(stop),
+            self._connected(head, tenant, timeout_s, stop, keep=not exactly, exactly=exactly) as connection,
+        ):
+            yield connection
 
     def close(self) -> None:
         """Stop what is asked, and let go of what was kept for more questions. They may still be asked."""
@@ -213,12 +228,20 @@ class Archive:
             warm.close()
 
     def _connected(
-        self, head: int, tenant: str | None, timeout_s: float | None, *, keep: bool, exactly: bool = False
+        self,
+        head: int,
+        tenant: str | None,
+        timeout_s: float | None,
+        stop: Stop,
+        *,
+        keep: bool,
+        exactly: bool = False,
     ) -> Connection:
         if timeout_s is not None and not 0 < timeout_s <= TIMEOUT_MAX:
             raise BadInput(f"a time limit of {timeout_s} seconds must be above 0 and below {TIMEOUT_MAX:.0f}")
         if tenant is not None:
             check_text(tenant, "tenant", MAX_TENANT_BYTES)
+        stop.check()
         lock = self._files.lock_for_reading()
 
         def release() -> None:
@@ -234,7 +257,7 @@ class Archive:
             current = current.before(head + 1) if exactly else current
             warm = self._kept(current, tenant) if keep else self._opened(current, tenant)
             try:
-                warm.advance(self._read, head)
+                warm.advance(self._read, head, stop)
                 position, cursor = warm.position, warm.cursor()
             except BaseException:
                 if not keep:
@@ -243,7 +266,9 @@ class Archive:
         except BaseException:
             self._files.unlock(lock)
             raise
-        return Connection(cursor, position=position, tenant=tenant, timeout_s=timeout_s, release=release)
+        return Connection(
+            cursor, position=position, tenant=tenant, timeout_s=timeout_s, stop=stop, release=release
+        )
 
     def _kept(self, current: Manifest, tenant: str | None) -> Warm:
         """Return the instance of an earlier question, if it still fits, or a new one to be kept."""
@@ -344,27 +369,8 @@ class Archive:
         self.build(head, progress)
         return len(self.manifest().ranges())
 
-    def _without_small_end(self, current: Manifest) -> Manifest:
-        """Without the last range if it is small: it is made again with what follows, so that many
-        small builds do not leave many small files. Its files serve until then."""
-        last = current.ranges()[-1:]
-        if last and _small(last[0], self._range_events, self._range_bytes):
-            return current.before(last[0].first_position)
-        return current
-
     def _runs(self, current: Manifest) -> list[list[ArchiveFile]]:
-        """Return the ranges to be merged, those that are to become one together."""
-        runs: list[list[ArchiveFile]] = [[]]
-        for file in current.ranges():
-            events = sum(_positions(other) for other in runs[-1]) + _positions(file)
-            size = sum(other.source_bytes for other in runs[-1]) + file.source_bytes
-            if not _small(file, self._merged_events, self._merged_bytes):
-                runs.append([])
-            elif events > self._merged_events or size > self._merged_bytes:
-                runs.append([file])
-            else:
-                runs[-1].append(file)
-        return [run for run in runs if len(run) > 1]
+        return runs_of_small(current, self._merged_events, self._merged_bytes)
 
     @contextmanager
     def _builder(self, before: Manifest) -> Iterator[Builder]:
@@ -378,14 +384,6 @@ class Archive:
                 f"the archive's files cannot be written: {error}",
                 hint="nothing of this range was added; free disk space and build again",
             ) from error
-
-
-def _positions(file: ArchiveFile) -> int:
-    return file.last_position - file.first_position + 1
-
-
-def _small(file: ArchiveFile, events_max: int, bytes_max: int) -> bool:
-    return _positions(file) * 2 < events_max and file.source_bytes * 2 < bytes_max
 
 
 def _stamp(path: Path) -> tuple[int, int, int] | None:

@@ -6,10 +6,9 @@ User SQL is one SELECT (`guard.py`); besides, DuckDB itself is locked to the arc
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Any
 
@@ -22,6 +21,7 @@ from projections.archive.filters import NO_FILTERS, Filters, condition, expressi
 from projections.archive.guard import check_query
 from projections.archive.manifest import damaged
 from projections.archive.named_query import find_query
+from projections.archive.stopping import Stop
 
 _FETCH_ROWS = 4096
 _SHOWN = ", ".join(f'"{name}"' for name in TABLES[MESSAGES].columns if name not in HIDDEN)
@@ -44,15 +44,15 @@ class Connection:
         position: int,
         tenant: str | None,
         timeout_s: float | None,
+        stop: Stop,
         release: Callable[[], None],
     ) -> None:
         self.position = position
         self.tenant = tenant
         self._connection: duckdb.DuckDBPyConnection | None = connection
         self._timeout_s = timeout_s
+        self._stop = stop
         self._release = release
-        self._running: duckdb.DuckDBPyConnection | None = None
-        self._stopped = False
 
     def __enter__(self) -> Connection:
         return self
@@ -73,10 +73,7 @@ class Connection:
 
     def interrupt(self) -> None:
         """Stop the query that runs, from any thread, and refuse those that come: they end with Closed."""
-        self._stopped = True
-        if self._running is not None:
-            with suppress(duckdb.Error):  # it was closed meanwhile
-                self._running.interrupt()
+        self._stop.ask()
 
     def sql(self, query: str) -> Result:
         """Run one SELECT over the views (docs/reference/archive.md).
@@ -168,10 +165,8 @@ class Connection:
 
     def _run(self, query: str, parameters: Mapping[str, Any] | None) -> Result:
         # A cursor of its own: an open result would block the connection for the next query.
-        if self._stopped:
-            raise _stopped()
-        self._running = cursor = self._open().cursor()
-        limited = TimeLimit(cursor, self._timeout_s).limited
+        cursor = self._open().cursor()
+        limited = TimeLimit(cursor, self._timeout_s, self._stop).limited
         with limited():
             cursor.execute(query) if parameters is None else cursor.execute(query, parameters)
         return Result(cursor, limited)
@@ -183,27 +178,23 @@ class Connection:
 
 
 class TimeLimit:
-    """How long DuckDB may work on one query, all its fetches together; None: for ever."""
+    """How long DuckDB may work on one query, all its fetches together; None: until it is stopped."""
 
-    def __init__(self, cursor: duckdb.DuckDBPyConnection, timeout_s: float | None) -> None:
-        self._cursor, self._timeout_s = cursor, timeout_s
+    def __init__(self, cursor: duckdb.DuckDBPyConnection, timeout_s: float | None, stop: Stop) -> None:
+        self._cursor, self._timeout_s, self._stop = cursor, timeout_s, stop
         self._worked_s = 0.0
 
     @contextmanager
     def limited(self) -> Iterator[None]:
         """Stop what runs when the time is used up, and turn DuckDB's errors into ours."""
-        timer, started = None, time.monotonic()
-        if self._timeout_s is not None:
-            if self._worked_s >= self._timeout_s:
-                raise self._too_long()
-            timer = threading.Timer(self._timeout_s - self._worked_s, self._cursor.interrupt)
-            timer.daemon = True
-            timer.start()
+        left_s = None if self._timeout_s is None else self._timeout_s - self._worked_s
+        if left_s is not None and left_s <= 0:
+            raise self._too_long()
+        started = time.monotonic()
         try:
-            yield
+            with self._stop.working(self._cursor, left_s):
+                yield
         except duckdb.InterruptException as error:
-            if self._timeout_s is None:
-                raise _stopped() from error
             raise self._too_long() from error
         except duckdb.OutOfMemoryException as error:
             raise BadInput(f"the query needs more memory than it may use: {error}") from error
@@ -213,8 +204,6 @@ class TimeLimit:
             raise BadInput(f"DuckDB refuses the query: {error}") from error
         finally:
             self._worked_s += time.monotonic() - started
-            if timer:
-                timer.cancel()
 
     def _too_long(self) -> BadInput:
         return BadInput(f"the query took longer than {self._timeout_s} seconds and was stopped")
@@ -256,10 +245,6 @@ class Result:
         """All rows that are left as a pandas DataFrame; needs pandas."""
         with self._limited():
             return self._cursor.df()
-
-
-def _stopped() -> Closed:
-    return Closed("the query was stopped: who asked went away, or the store was closed", hint="ask again")
 
 
 def _count(value: int) -> int:

@@ -6,14 +6,11 @@ DuckDB refuses to close what a query runs on, and a query may run for hours.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import Condition
 
-from projections.archive.connection import Connection
-
-# A query that only begins does not hear that it is to stop: it is told again.
-STOP_AGAIN_S = 0.05
+from projections.archive.stopping import AGAIN_S, Stop
 
 
 class Underway:
@@ -21,22 +18,19 @@ class Underway:
 
     def __init__(self) -> None:
         self._changed = Condition()
-        # By question, from before its connection is there; only while it is asked.
-        self._asked: dict[object, Connection | None] = {}
+        self._asked: set[Stop] = set()
         self._pid = os.getpid()
 
     @contextmanager
-    def asking(self, connect: Callable[[], Connection]) -> Iterator[Connection]:
-        """Give the connection that `connect` makes, and close it in the end."""
-        question = object()
-        self._asked[question] = None
+    def asking(self, stop: Stop) -> Iterator[None]:
+        """Let a question, which `stop` ends, be stopped inside of the `with`."""
+        with self._changed:
+            self._asked.add(stop)
         try:
-            with connect() as connection:
-                self._asked[question] = connection
-                yield connection
+            yield
         finally:
             with self._changed:
-                del self._asked[question]
+                self._asked.remove(stop)
                 self._changed.notify_all()
 
     def stop(self) -> None:
@@ -44,9 +38,10 @@ class Underway:
 
         Not of another process: a child of a fork has none of the threads that ask.
         """
+        if self._pid != os.getpid():
+            return
         with self._changed:
-            while self._asked and self._pid == os.getpid():
-                for connection in list(self._asked.values()):
-                    if connection is not None:
-                        connection.interrupt()
-                self._changed.wait(STOP_AGAIN_S)
+            while self._asked:
+                for stop in self._asked:
+                    stop.ask()
+                self._changed.wait(AGAIN_S)  # those that come meanwhile are stopped as well

@@ -10,6 +10,8 @@ from __future__ import annotations
 import os
 import shutil
 import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from threading import Lock
 
@@ -21,6 +23,7 @@ from projections.archive.directory import ArchiveDirectory
 from projections.archive.manifest import Manifest
 from projections.archive.rows import Cursor
 from projections.archive.staging import Session, Staging
+from projections.archive.stopping import AGAIN_S, Stop
 
 
 class Warm:
@@ -70,26 +73,40 @@ class Warm:
         """Whether this is the process that opened it: a child of a fork has none of DuckDB's threads."""
         return self._pid == os.getpid()
 
-    def advance(self, read: Read, head: int) -> None:
-        """Add to the tail what the log has up to `head`. Raises Damaged."""
-        with self._lock:
+    def advance(self, read: Read, head: int, stop: Stop) -> None:
+        """Add to the tail what the log has up to `head`: all of it, or nothing when it is stopped.
+
+        Raises Damaged; Closed: the question is to stop.
+        """
+        with self._turn(stop):
             if head <= self.position:
                 return
             # Sessions in no file and not in the tail are looked up in the files; the rest is remembered.
             with Staging(
                 self._spill, staging.cursor_lookup(self._connection), cursors=dict(self._cursors)
             ) as staged:
-                for batch in staging.batches(blocks(read, self.position, head)):
+                for batch in staging.batches(stop.between(blocks(read, self.position, head))):
                     staged.add(batch)
                 self._connection.execute("begin")
                 try:
-                    staged.fill_tail(self._connection)
+                    with stop.working(self._connection):
+                        staged.fill_tail(self._connection)
                     self._connection.execute("commit")
                 except BaseException:
                     self._connection.execute("rollback")
                     raise
                 self._cursors = staged.cursors
             self.position = head
+
+    @contextmanager
+    def _turn(self, stop: Stop) -> Iterator[None]:
+        """Wait until no other question adds to the tail."""
+        while not self._lock.acquire(timeout=AGAIN_S):
+            stop.check()
+        try:
+            yield
+        finally:
+            self._lock.release()
 
     def cursor(self) -> duckdb.DuckDBPyConnection:
         """Return a connection of one's own to the same views."""

@@ -22,6 +22,7 @@ from agentlog.sync import Iteration, synchronous
 from eventlog.embedded.server import EmbeddedPostgres
 from eventlog.log import Log
 from tests.support.forking import true_in_a_child
+from tests.support.questions import ENDLESS, inside, once
 
 S = "agent:main"
 HELLO = {"role": "user", "content": "hello"}
@@ -133,6 +134,17 @@ def test_ctrl_c_ends_what_waits_and_the_store_goes_on(store: agentlog.sync.Store
     assert seen == [1]
     store.conversation.append(S, HELLO)
     assert len(store.conversation.load(S)) == 2
+
+
+def test_ctrl_c_stops_a_question_and_the_next_one_is_answered(store: agentlog.sync.Store):
+    """Whoever asked too much tries again with less."""
+    main = threading.get_ident()
+    store.conversation.append(S, HELLO)
+    once(inside, lambda: signal.pthread_kill(main, signal.SIGINT))
+    with pytest.raises(KeyboardInterrupt):
+        store.archive.sql(ENDLESS)
+    assert not inside()
+    assert store.archive.sql("select text from messages").rows == [("hello",)]
 
 
 def test_use_after_close_is_refused_and_closing_twice_is_not(open_sync: Open):

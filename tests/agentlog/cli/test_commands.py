@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import signal
 import subprocess
 import sys
 
@@ -323,21 +322,6 @@ def test_version_names_the_release(capfd):
     """In the words that a bug report needs."""
     assert main(["version", "--json"]) == 0
     assert {"agentlog", "python", "duckdb", "asyncpg"} <= json.loads(capfd.readouterr().out).keys()
-
-
-def test_ctrl_c_ends_with_130_and_one_line(cli):
-    """No traceback: nothing went wrong."""
-    cli("queue", "enqueue", "main", "x")
-    process = start("tail", "-f")
-    try:
-        assert process.stdout.readline()
-        process.send_signal(signal.SIGINT)
-        _, err = process.communicate(timeout=60)
-    finally:
-        process.kill()
-
-    assert process.returncode == 130
-    assert err.splitlines() == ["interrupted; what was acknowledged is in the log"]
 
 
 def test_tail_follows_what_others_append(cli):

@@ -9,7 +9,7 @@ import duckdb
 import pytest
 
 from eventlog.errors import BadInput
-from projections.archive import Archive
+from projections.archive import Archive, Stop
 from projections.archive.directory import ArchiveDirectory
 from projections.archive.manifest import decode, encode
 from projections.archive.warm import Warm
@@ -141,7 +141,7 @@ def test_what_is_kept_goes_with_its_last_user_and_is_of_no_use_in_a_child(tmp_pa
     prices = tmp_path / "none.csv"
     prices.write_text("model_pattern,input_usd,output_usd,cache_read_usd,cache_write_usd\n")
     warm = Warm(files, files.manifest(), None, prices, memory_limit="256MB", threads=1)
-    warm.advance(history.read, history.head)
+    warm.advance(history.read, history.head, Stop())
     assert warm.cursor().execute("select count(*) from messages").fetchall() == [(20,)]
     warm._pid = os.getpid() + 1
     assert not warm.usable

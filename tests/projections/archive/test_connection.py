@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -178,19 +177,6 @@ def test_a_connection_sees_what_was_there_when_it_was_opened(tmp_path: Path) -> 
     with archive.connect(before) as connection:
         assert connection.position == history.head, "the archive went further than the caller knew"
         assert connection.sql("select max(position) from events").rows() == [(history.head,)]
-
-
-def test_an_interrupted_connection_answers_no_more(tmp_path: Path) -> None:
-    """Neither what runs nor what was about to: whoever asks many questions is not to go on with the next."""
-    with two_generations().connect(tmp_path) as connection, ThreadPoolExecutor() as threads:
-        connection.sql("select 1")
-        asked = threads.submit(connection.sql, "select count(*) from range(1e15::bigint)")
-        while not asked.done():
-            connection.interrupt()
-        with pytest.raises(Closed, match="was stopped"):
-            asked.result()
-        with pytest.raises(Closed, match="was stopped"):
-            connection.sql("select 1")
 
 
 def test_a_closed_connection_says_so(tmp_path: Path) -> None:
