@@ -58,7 +58,7 @@ EVENTS_PER_STREAM = int(os.environ.get("AGENTLOG_BENCH_REPLAY_STREAM_EVENTS", "1
 BLOCK_EVENTS = 64
 TIME_US = 1_790_000_000_000_000
 SAMPLES = 300
-PEER_EVENTS = 50_000  # its inserts take longer than all the rest
+PEER_EVENTS = 100_000  # its inserts take longer than all the rest
 AGENTS = 64
 
 
@@ -111,11 +111,11 @@ def fill(data: Path) -> int:
     return position
 
 
-def fold_segments(log: Log) -> tuple[float, float, list[int]]:
+def fold_segments(log: Log, until: int) -> tuple[float, float, list[int]]:
     """(events per second of processor, of time, MB of memory at each fifth) of a fold from the segments."""
-    fold, sizes, head = FoldAll(log.projections), list[int](), log.segments.durable_position
+    fold, sizes, head = FoldAll(log.projections), list[int](), min(until, log.segments.durable_position)
     start, began = time.process_time(), time.perf_counter()
-    for block in log.segments.read():
+    for block in log.segments.read(0, head):
         fold.add(block)
         if fold.position * 5 // head > len(sizes):
             sizes.append(resident_mb())
@@ -294,7 +294,7 @@ async def run() -> None:
 
 async def measure(log: Log, target: Any, count: int) -> None:
     console.print(f"  a plain loop of 3 million additions takes {plain_loop_s():.2f} s here now")
-    rate, by_time, sizes = fold_segments(log)
+    rate, _, sizes = fold_segments(log, count)
     rebuilt, worked, largest = [], list[float](), Largest()
     for source, jobs in (("segments", 1), ("segments", 2), ("postgres", 1)):
         start, began = time.perf_counter(), children_s()
@@ -304,9 +304,8 @@ async def measure(log: Log, target: Any, count: int) -> None:
         worked.append(count / (children_s() - began) * jobs)
     cursor = await cursor_and_fold(log, target)
     peer = await asyncio.to_thread(pyeventsourcing, log, target)
-    times = f"{by_time / peer:.1f} × pyeventsourcing, by time" if peer else ""
     results = [
-        Result("fold of the segments, per core", rate, 0, 0, times, "≥ 100,000/s", rate >= 100_000),
+        Result("fold of the segments, per core", rate, 0, 0, "", "≥ 100,000/s", rate >= 100_000),
         Result("rebuild from the segments", rebuilt[0], 0, 0, f"{rebuilt[0] / cursor:.1f} × the cursor"),
         Result("the same by two processes", rebuilt[1], 0, 0, f"{rebuilt[1] / rebuilt[0]:.2f} × one process"),
         Result("rebuild, per second of its process", worked[0], 0, 0),
@@ -321,8 +320,12 @@ async def measure(log: Log, target: Any, count: int) -> None:
         Result("a bare asyncpg cursor and the same fold", cursor, 0, 0),
     ]
     if peer:
-        row = Result("pyeventsourcing and the same fold", peer, 0, 0, "", "ours ≥ 3 ×", by_time >= 3 * peer)
-        results.append(row)
+        _, ours, _ = fold_segments(log, PEER_EVENTS)
+        times = f"ours {ours / peer:.1f} ×"
+        results += [
+            Result(f"fold of the first {PEER_EVENTS:,}, by time", ours, 0, 0),
+            Result("pyeventsourcing and the same fold of them", peer, 0, 0, times, "≥ 3 ×", ours >= 3 * peer),
+        ]
     results += await states(log)
     results += await appends(log)
     console.print(f"  a plain loop of 3 million additions takes {plain_loop_s():.2f} s here now")

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from eventlog.errors import BadInput, CopiesDisagree, Damaged, MirrorUnavailable
 from eventlog.io import Io
-from eventlog.postgres.connect import Target, connect
+from eventlog.postgres.connect import Target, session
 from eventlog.projection import InlineProjection
 from eventlog.settings import Settings
 from projections.catalog import INLINE, VIEWS_SQL
@@ -60,13 +60,9 @@ async def repair(
             return RepairReport(found=found, left=found)
         in_postgres = PostgresRepair(examination, found)
         if _is_postgres_wrong(examination, found):
-            connection = await connect(
-                postgres, timeout_s=site.settings.connect_timeout_s, command_timeout_s=None
-            )
-            try:
+            wait_s = site.settings.connect_timeout_s
+            async with session(postgres, timeout_s=wait_s, command_timeout_s=None) as connection:
                 await in_postgres.run(connection)
-            finally:
-                await connection.close()
         in_segments = SegmentRepair(examination)
         await in_segments.run(tell)
         _, left = await look(site, postgres, None, True, tell)

@@ -21,7 +21,7 @@ from eventlog.envelope import CHAIN_START, Event, StreamId, decode_lines, unplac
 from eventlog.errors import BadInput, Damaged
 from eventlog.io import Io, SystemIo
 from eventlog.mirror import Mirror
-from eventlog.postgres.connect import Target, connect
+from eventlog.postgres.connect import Target, session
 from eventlog.postgres.migrate import migrate
 from eventlog.postgres.reads import Reads
 from eventlog.postgres.sql import gate_key
@@ -79,9 +79,8 @@ async def restore_postgres(
             last_position=last,
             where=findings[0].where,
         )
-    connection = await connect(postgres, timeout_s=site.settings.connect_timeout_s, command_timeout_s=None)
-    try:
-        schema = site.settings.schema
+    schema, wait_s = site.settings.schema, site.settings.connect_timeout_s
+    async with session(postgres, timeout_s=wait_s, command_timeout_s=None) as connection:
         await migrate(connection, schema, projections, views_sql)
         async with connection.transaction():
             await connection.execute(filled("take_gate"), gate_key(schema))
@@ -94,8 +93,6 @@ async def restore_postgres(
                 )
             await take_times_as_text(connection)
             await _Restore(site, connection, end, tell).run()
-    finally:
-        await connection.close()
     return RestoreReport(events=end, seconds=site.clock.monotonic() - started)
 
 

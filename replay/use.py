@@ -10,7 +10,7 @@ import asyncio
 
 import asyncpg
 
-from eventlog.postgres.connect import Target, connect, disconnect
+from eventlog.postgres.connect import Target, session
 from eventlog.settings import Settings
 from replay.statements import filled
 
@@ -28,10 +28,9 @@ async def users_of(postgres: Target, settings: Settings, *, alone: bool) -> list
         LogUnavailable: Postgres is away.
     """
     pattern = "" if alone else rf"\m{settings.schema}\M"
-    connection = await connect(
+    async with session(
         postgres, timeout_s=settings.connect_timeout_s, command_timeout_s=settings.command_timeout_s
-    )
-    try:
+    ) as connection:
         users = await _listed(connection, pattern)
         for _ in range(LOOKS_MAX):
             if not users:
@@ -39,8 +38,6 @@ async def users_of(postgres: Target, settings: Settings, *, alone: bool) -> list
             await asyncio.sleep(BETWEEN_LOOKS_S)
             users = await _listed(connection, pattern)
         return users
-    finally:
-        await disconnect(connection)
 
 
 async def _listed(connection: asyncpg.Connection, pattern: str) -> list[str]:

@@ -19,7 +19,7 @@ import asyncpg
 from eventlog.envelope import StreamId, us_to_time
 from eventlog.errors import AgentlogError
 from eventlog.log import Log
-from eventlog.postgres.connect import Target, connect
+from eventlog.postgres.connect import Target, session
 from eventlog.postgres.inspect import differences as schema_differences
 from eventlog.projection import InlineProjection, signature
 from eventlog.settings import Settings
@@ -237,17 +237,14 @@ def _stream(stream: StreamId, problem: str, **values: Any) -> Finding:
 
 
 async def _schema_findings(site: Site, target: Target) -> list[Finding]:
-    connection = await connect(
-        target, timeout_s=site.settings.connect_timeout_s, command_timeout_s=site.settings.command_timeout_s
-    )
-    try:
-        problems = await schema_differences(
-            connection, site.settings.schema, site.projections, site.views_sql
-        )
-    except asyncpg.InsufficientPrivilegeError as error:
-        problems = [f"not compared, this role may not create the scratch schema: {error.args[0]}"]
-    finally:
-        await connection.close()
+    settings = site.settings
+    async with session(
+        target, timeout_s=settings.connect_timeout_s, command_timeout_s=settings.command_timeout_s
+    ) as connection:
+        try:
+            problems = await schema_differences(connection, settings.schema, site.projections, site.views_sql)
+        except asyncpg.InsufficientPrivilegeError as error:
+            problems = [f"not compared, this role may not create the scratch schema: {error.args[0]}"]
     return [Finding(area="schema", problem=problem, where=site.settings.schema) for problem in problems]
 
 

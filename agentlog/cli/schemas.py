@@ -71,7 +71,7 @@ def verify(*, options: Options = NO_OPTIONS) -> int:
 
 async def _verify(options: Options) -> int:
     from agentlog.servers import server_of
-    from eventlog.postgres.connect import connect
+    from eventlog.postgres.connect import session
     from eventlog.postgres.inspect import differences
     from projections.catalog import VIEWS_SQL
 
@@ -81,11 +81,9 @@ async def _verify(options: Options) -> int:
     settings = configuration.settings
     with progress() as bars:
         async with server_of(configuration, bars.say) as target:
-            connection = await connect(target, timeout_s=settings.connect_timeout_s, command_timeout_s=None)
-            try:
+            wait_s = settings.connect_timeout_s
+            async with session(target, timeout_s=wait_s, command_timeout_s=None) as connection:
                 found = await differences(connection, settings.schema, configuration.folds, (VIEWS_SQL,))
-            finally:
-                await connection.close()
     if output.json:
         output.document({"schema": settings.schema, "verified": not found, "differences": found})
     else:

@@ -345,7 +345,7 @@ def each_once(seed: int) -> Callable[[list[Cell]], list[Cell]]:
 
 
 def run(report: Report, parts: list[str], chosen: Callable[[list[Cell]], list[Cell]]) -> None:
-    """Try the cells of some parts; of repair, which reads everything twice, a choice at most."""
+    """Try the chosen cells of some parts."""
     logging.disable(logging.WARNING)
     if "segments" in parts:
         try_segments(report, chosen)
@@ -354,8 +354,7 @@ def run(report: Report, parts: list[str], chosen: Callable[[list[Cell]], list[Ce
             if "log" in parts:
                 asyncio.run(try_log(report, server, chosen, Path(root)))
             if "repair" in parts:
-                some = each_once(report.seed) if chosen is every else chosen
-                asyncio.run(try_repair(report, server, some, Path(root)))
+                asyncio.run(try_repair(report, server, chosen, Path(root)))
 
 
 def main() -> int:
