@@ -10,7 +10,10 @@ with happened as (
         kind,
         key,
         position,
-        data,
+        -- Without what is long and not looked at: sorting it took ten times as long (20,000 tasks of 10 KB).
+        json_merge_patch(
+            data, '{"messages": null, "body": null, "result": null, "reply": null, "source": null}'
+        ) as data,
         coalesce(occurred_at, time) as happened_at,
         type[6:] as step,
         step in ('enqueued', 'revived') as begins,
