@@ -186,3 +186,30 @@ async def test_the_files_can_be_looked_at_merged_and_compared_with_the_log(store
     assert (await store.archive.status()).messages == 3
     assert await store.archive.compact() == 0
     assert await store.archive.check() == []
+
+
+async def test_the_view_of_tasks_says_what_the_tasks_themselves_say(store, open_store):
+    """Of every tenant in one store, and of its own in another; also of what is in no file yet."""
+    await store.tasks.enqueue(["one"], session="main", ttl_s=3600, retries_max=0, tenant="acme")
+    await store.archive.build()
+    for n in range(4):
+        await store.tasks.enqueue([n], priority=n, delay_s=1e-6 * n, backoff_s=1000)
+    three, two, one = await store.tasks.claim("worker", limit=3)
+    await store.tasks.progress(three, 7)
+    await store.tasks.complete(three)
+    await store.tasks.fail(two, "tired")
+    await store.tasks.release(one, "gave back")
+    [only] = await store.tasks.claim("other", tenant="acme")
+    await store.tasks.fail(only, "broke")
+
+    columns = ("session", "queue", "lane", "status", "priority", "run_at", "expires_at", "worker", "attempts",
+               "retries", "retries_max", "releases", "turn", "merged", "notified", "reason")  # fmt: skip
+    found = await store.archive.sql(f"select tenant, task, {', '.join(columns)} from tasks")
+    live = [*await store.tasks.list(), *await store.tasks.list(tenant="acme")]
+    assert sorted(task.status for task in live) == ["completed", "dead", "pending", "pending", "pending"]
+    assert sorted(found.rows) == sorted(
+        (task.tenant, task.id, *(getattr(task, column) for column in columns)) for task in live
+    )
+    async with open_store("acme", tenant="acme") as acme:
+        own = await acme.archive.sql("select task, status from tasks")
+        assert own.rows == [(only.id, "dead")]
