@@ -61,15 +61,19 @@ class Command(msgspec.Struct, frozen=True):
             if stream.tenant != tenant:
                 raise _several_tenants(tenant, stream)
             # What cannot be a version must not get as far as a batch, which it would share with others.
-            if not isinstance(version, int) or not 0 <= version <= VERSION_MAX:
-                raise BadInput(
-                    f"expected version {shown(version)} of {stream} must be 0 (no stream) to 2^63 - 1"
-                )
+            check_place(version, f"expected version of {stream}")
         if self.idempotency_key is not None:
             check_text(self.idempotency_key, "idempotency key", MAX_IDEMPOTENCY_KEY_BYTES)
         if self.durability is not None and self.durability not in DURABILITIES:
             raise BadInput(f"durability {shown(self.durability)} must be one of {', '.join(DURABILITIES)}")
         return length
+
+
+def check_place(value: int, what: str) -> int:
+    """Return a position, a version or a count as Postgres holds it; raise BadInput unless it is one."""
+    if not isinstance(value, int) or not 0 <= value <= VERSION_MAX:
+        raise BadInput(f"{what} {shown(value)} must be a whole number from 0 to 2^63 - 1")
+    return value
 
 
 def _several_tenants(tenant: str, other: StreamId) -> BadInput:

@@ -15,13 +15,13 @@ from typing import Any, NamedTuple
 
 from eventlog.acknowledge import Acknowledger
 from eventlog.clock import Clock, Ids, SystemClock
-from eventlog.command import Command, Head, Receipt
+from eventlog.command import Command, Head, Receipt, check_place
 from eventlog.directory import DataDirectory
 from eventlog.envelope import Event, StreamId, us_to_time
-from eventlog.errors import BadInput, CopiesDisagree, LogUnavailable, MirrorUnavailable
+from eventlog.errors import BadInput, LogUnavailable, MirrorUnavailable, shown
 from eventlog.home import Home
 from eventlog.io import Io, SystemIo
-from eventlog.mirror import Mirror, check_follows
+from eventlog.mirror import Mirror, check_follows, compare_heads
 from eventlog.notify import Notifier
 from eventlog.postgres import migrate as schema
 from eventlog.postgres.append import Appender
@@ -166,6 +166,8 @@ class Log:
             MirrorUnavailable: the local disk refuses writes; nothing was appended.
             Closed: the log was closed, or opened before a fork or in another event loop.
         """
+        if not isinstance(command, Command):
+            raise BadInput(f"{shown(command)} is no Command, which is what can be appended")
         return await self._parts.writer.submit(command)
 
     async def state(self, projection: str, stream: StreamId) -> tuple[Any, int]:
@@ -207,10 +209,12 @@ class Log:
         """Yield events with after < position <= until, in order, in blocks; None reads to the head.
 
         Local segments first, Postgres for what they do not have yet.
-        Raises LogUnavailable when Postgres is away, after all that the segments have; CopiesDisagree
-        when what follows in Postgres does not follow them; Damaged when it lacks a position.
+        Raises BadInput for what is no position; LogUnavailable when Postgres is away, after all that the
+        segments have; CopiesDisagree when what follows in Postgres does not follow them; Damaged when it
+        lacks a position.
         """
-        end, away = until, None
+        check_place(after, "after")
+        end, away = None if until is None else check_place(until, "until"), None
         if end is None:
             try:
                 end = (await self.head()).position
@@ -237,8 +241,14 @@ class Log:
             yield block
 
     async def read_stream(self, stream: StreamId, after: int = 0, limit: int | None = None) -> list[Event]:
-        """Events of one stream with version > after, oldest first, at most `limit`."""
-        most = STREAM_EVENTS_MAX if limit is None else limit
+        """Events of one stream with version > after, oldest first, at most `limit`.
+
+        Raises BadInput: that is no stream, no version, or no number.
+        """
+        if not isinstance(stream, StreamId):
+            raise BadInput(f"{shown(stream)} is no StreamId, which names a stream")
+        check_place(after, "after")
+        most = STREAM_EVENTS_MAX if limit is None else check_place(limit, "limit")
         found = await retried(lambda: self.reads.stream(stream, after, most), self.settings)
         return [stored.to_event() for stored in found]
 
@@ -247,8 +257,9 @@ class Log:
 
         Never misses a position and never repeats one; on a gap it would rather raise Damaged. While
         Postgres is away it gives what the segments have, and goes on by itself when it is back.
-        Raises CopiesDisagree when Postgres came back without what was offered.
+        Raises CopiesDisagree when Postgres came back without what was offered; BadInput at once.
         """
+        check_place(after, "after")
         return follow(self, after, self._parts.notifier.wait_beyond)
 
     @property
@@ -328,27 +339,6 @@ async def _open_mirror(
         )
 
     return await asyncio.to_thread(Mirror, open_store, reads)
-
-
-async def compare_heads(mirror: Mirror, reads: Reads) -> None:
-    """Refuse when Postgres is behind the segments or tells another history."""
-    # First the segments: they only ever hold what Postgres had committed before.
-    position, expected = mirror.head
-    head = await reads.head()
-    chain = None if head["position"] < position else await reads.chain_at(position)
-    if chain == expected:
-        return
-    raise CopiesDisagree(
-        f"the segments stand at position {position} with chain {expected.hex()[:16]}…,"
-        f" Postgres at {head['position']} with chain {head['chain'].hex()[:16]}…:"
-        " they do not share that history",
-        hint="Postgres lost commits or another backup was restored: run `agentlog verify`, then"
-        " `agentlog repair`; if that refuses, put aside the copy that is not to count and run"
-        " `agentlog restore postgres` or `agentlog restore segments`",
-        first_position=min(head["position"], position) + 1 if chain is None else 1,
-        last_position=position,
-        where=mirror.store.directory,
-    )
 
 
 def _start(

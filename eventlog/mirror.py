@@ -210,3 +210,24 @@ def check_row(stored: StoredEvent) -> None:
             last_position=stored.position,
             where="events",
         )
+
+
+async def compare_heads(mirror: Mirror, reads: Reads) -> None:
+    """Refuse when Postgres is behind the segments or tells another history."""
+    # First the segments: they only ever hold what Postgres had committed before.
+    position, expected = mirror.head
+    head = await reads.head()
+    chain = None if head["position"] < position else await reads.chain_at(position)
+    if chain == expected:
+        return
+    raise CopiesDisagree(
+        f"the segments stand at position {position} with chain {expected.hex()[:16]}…,"
+        f" Postgres at {head['position']} with chain {head['chain'].hex()[:16]}…:"
+        " they do not share that history",
+        hint="Postgres lost commits or another backup was restored: run `agentlog verify`, then"
+        " `agentlog repair`; if that refuses, put aside the copy that is not to count and run"
+        " `agentlog restore postgres` or `agentlog restore segments`",
+        first_position=min(head["position"], position) + 1 if chain is None else 1,
+        last_position=position,
+        where=mirror.store.directory,
+    )

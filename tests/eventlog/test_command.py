@@ -58,7 +58,7 @@ def test_the_largest_batch_fits_into_a_block():
 
 @pytest.mark.parametrize("version", [-1, 1.0, "1", None])
 def test_expected_versions_are_counted_from_zero(version: object):
-    with pytest.raises(BadInput, match="must be 0"):
+    with pytest.raises(BadInput, match="must be a whole number from 0"):
         Command([said()], expected={STREAM: version}).check()  # type: ignore[dict-item]
 
 

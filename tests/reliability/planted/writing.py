@@ -245,7 +245,7 @@ BUGS: tuple[Bug, ...] = (
     bug(
         "heads are compared by position alone",
         "the same length, the same log",
-        LOG, "    if chain == expected:\n", "    if chain is not None:\n",
+        MIRROR, "    if chain == expected:\n", "    if chain is not None:\n",
         MIRROR_TESTS,
     ),
     bug(
