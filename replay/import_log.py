@@ -1,20 +1,22 @@
 """Read an export back: into an empty store, which then has an equal chain, or merged into another one.
 
-An export is read once before anything is written: its hash, its lines, and, of a whole log, its chain must be
-what its manifest says.
+An export is read once before anything is written (`export_read.py`): its hash, its lines, and, of a whole
+log, its chain must be what its manifest says.
 """
 
 from __future__ import annotations
 
 import asyncio
+import os
+import shutil
 import uuid
 from collections.abc import Iterator, Sequence
-from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
 
+from eventlog.clock import SystemClock
 from eventlog.command import Command
 from eventlog.directory import DataDirectory
 from eventlog.envelope import (
@@ -22,28 +24,26 @@ from eventlog.envelope import (
     KEY_FIELD,
     Event,
     NewEvent,
-    chain_hash,
     decode_lines,
     encode_meta,
     hashed,
-    time_to_us,
-    unplaced,
 )
-from eventlog.errors import BadInput, Damaged
-from eventlog.io import SystemIo
+from eventlog.errors import BadInput
+from eventlog.io import SystemIo, sync_directory
 from eventlog.log import Log
 from eventlog.postgres.connect import Target, session
-from eventlog.segment.store import Block
+from eventlog.segment.store import Block, SegmentStore
 from eventlog.settings import Settings
-from replay.export import EVENTS_FILE, FORMAT, MANIFEST_FILE, Manifest
+from replay.export import Manifest
+from replay.export_read import blocks as blocks_of
+from replay.export_read import check_export, follow, read_manifest
 from replay.imports.present import Present
 from replay.report import Progress, RestoreReport, no_progress
 from replay.restore import open_segments, restore_postgres
 from replay.statements import filled
 
-BLOCK_EVENTS = 64
-BLOCK_BYTES = 8 * 1024 * 1024
 BLOCKS_AT_ONCE = 16
+UNFINISHED = "segments.unfinished"  # in the data directory, while an import writes
 
 
 class MergeReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,48 +58,6 @@ class _Run(NamedTuple):
 
     tenant: str
     events: list[Event]
-
-
-def read_manifest(directory: Path) -> Manifest:
-    """Return the manifest of an export. Raises BadInput when there is none, or it is of a newer format."""
-    path = directory / MANIFEST_FILE
-    try:
-        manifest = msgspec.json.decode(path.read_bytes(), type=Manifest)
-        uuid.UUID(manifest.log_id)
-    except OSError as error:
-        raise BadInput(
-            f"{directory} is no whole export: {path} cannot be read: {error.strerror}",
-            hint="name a directory that `agentlog export` wrote",
-        ) from error
-    except ValueError as error:
-        raise BadInput(f"{path} is no manifest of an export: {error}") from error
-    if manifest.format != FORMAT:
-        raise BadInput(
-            f"{path} has format {manifest.format}; this release reads {FORMAT}", hint="use a newer one"
-        )
-    return manifest
-
-
-def check_export(directory: Path, manifest: Manifest) -> None:
-    """Read an export once. Raises Damaged when it is not what its manifest says. Blocking."""
-    hash, count, length, chain, position = sha256(), 0, 0, CHAIN_START, 0
-    try:
-        for lines in _blocks(directory):
-            text = b"".join(lines)
-            hash.update(text)
-            length += len(text)
-            count += len(lines)
-            for event in decode_lines(text):
-                if event.position <= position or (manifest.tenant is None and event.position != position + 1):
-                    raise _damaged(directory, f"position {event.position} follows {position}", position + 1)
-                position = event.position
-                chain = _follow(chain, event)
-    except (msgspec.DecodeError, ValueError) as error:
-        raise _damaged(directory, f"a line is no event: {error}", position + 1) from error
-    if (hash.hexdigest(), count, length) != (manifest.sha256, manifest.events, manifest.bytes):
-        raise _damaged(directory, "its lines are not those that were written", 1)
-    if manifest.tenant is None and (chain.hex(), position) != (manifest.chain, manifest.position):
-        raise _damaged(directory, "its lines do not give its chain", 1)
 
 
 async def import_empty(
@@ -119,6 +77,7 @@ async def import_empty(
     Raises:
         BadInput: the export is of one tenant, or there are events already. Damaged: it is not what its
             manifest says. Nothing was written in either case.
+    One that was cut off leaves no part of a log: the same import again goes on.
     """
     tell = progress or no_progress
     manifest = read_manifest(directory)
@@ -129,12 +88,13 @@ async def import_empty(
         )
     await _check_empty(postgres, settings)
     place = DataDirectory(data, SystemIo())
-    if any(place.segments.glob("*.ndjson.zst")):
-        raise BadInput(f"{place.segments} holds segments", hint="import into an empty directory, or merge")
     await asyncio.to_thread(check_export, directory, manifest)
-    if place.log_id is None:
-        place.belongs_to(uuid.uuid4() if own_id else uuid.UUID(manifest.log_id))
-    await asyncio.to_thread(_write_segments, directory, place, settings, manifest, tell)
+    if not any(place.segments.glob("*.ndjson.zst")):
+        if place.log_id is None:
+            place.belongs_to(uuid.uuid4() if own_id else uuid.UUID(manifest.log_id))
+        await asyncio.to_thread(_write_segments, directory, place, settings, manifest, tell)
+    elif not await asyncio.to_thread(_are_there, place, settings, manifest):
+        raise BadInput(f"{place.segments} holds segments", hint="import into an empty directory, or merge")
     return await restore_postgres(data, postgres, settings=settings, progress=progress)
 
 
@@ -152,22 +112,61 @@ async def _check_empty(postgres: Target, settings: Settings) -> None:
 def _write_segments(
     directory: Path, place: DataDirectory, settings: Settings, manifest: Manifest, tell: Progress
 ) -> None:
+    """Write the segments beside their place, and move them there when they are whole and synced.
+
+    A part of a log in the place of a log would be taken for one, and restored to Postgres as such.
+    """
+    io, unfinished = SystemIo(), place.path / UNFINISHED
+    ours = io.open(str(place.path), os.O_RDONLY)
+    try:
+        try:
+            io.lock(ours, wait=False)
+        except BlockingIOError as error:
+            raise BadInput(f"another import works in {place.path}", hint="wait for it") from error
+        shutil.rmtree(unfinished, ignore_errors=True)  # of one that was killed
+        log_id = place.log_id
+        assert log_id is not None
+        store = SegmentStore.open(
+            str(unfinished), log_id=log_id, io=io, clock=SystemClock(), settings=settings
+        )
+        try:
+            chain = _append_lines(directory, store, manifest, tell)
+        finally:
+            store.close()
+        assert chain.hex() == manifest.chain, "check_export saw the same lines"
+        if place.segments.exists():
+            shutil.rmtree(place.segments)  # it holds no segment, only the lock and the mark of an empty log
+        io.rename(str(unfinished), str(place.segments))
+        sync_directory(io, str(place.path))
+    finally:
+        io.close(ours)
+
+
+def _append_lines(directory: Path, store: SegmentStore, manifest: Manifest, tell: Progress) -> bytes:
+    """Append the lines of an export to segments and sync them; return the chain behind them."""
+    chain, blocks, made = CHAIN_START, list[Block](), 0
+    for lines in blocks_of(directory):
+        before = chain
+        for event in decode_lines(b"".join(lines)):
+            chain = follow(chain, event)
+        blocks.append(Block(made + 1, len(lines), b"".join(lines), before, chain))
+        made += len(lines)
+        if len(blocks) >= BLOCKS_AT_ONCE:
+            store.append(blocks)
+            blocks = []
+            tell("segments", made, manifest.events)
+    store.append(blocks)
+    store.sync()
+    return chain
+
+
+def _are_there(place: DataDirectory, settings: Settings, manifest: Manifest) -> bool:
+    """Whether the segments of this very export are in their place, as after an import that was cut off."""
+    if str(place.log_id) != str(uuid.UUID(manifest.log_id)):
+        return False
     store = open_segments(place, settings, SystemIo())
     try:
-        chain, blocks, made = CHAIN_START, list[Block](), 0
-        for lines in _blocks(directory):
-            before = chain
-            for event in decode_lines(b"".join(lines)):
-                chain = _follow(chain, event)
-            blocks.append(Block(made + 1, len(lines), b"".join(lines), before, chain))
-            made += len(lines)
-            if len(blocks) >= BLOCKS_AT_ONCE:
-                store.append(blocks)
-                blocks = []
-                tell("segments", made, manifest.events)
-        store.append(blocks)
-        store.sync()
-        assert chain.hex() == manifest.chain, "check_export saw the same lines"
+        return (store.head_position, store.head_chain.hex()) == (manifest.position, manifest.chain)
     finally:
         store.close()
 
@@ -190,7 +189,7 @@ async def merge(
     await asyncio.to_thread(check_export, directory, manifest)
     known: dict[str, Present] = {}
     new = present = done = 0
-    blocks = _blocks(directory)
+    blocks = blocks_of(directory)
     while lines := await asyncio.to_thread(next, blocks, None):
         for run in _runs(decode_lines(b"".join(lines))):
             done += len(run.events)
@@ -229,35 +228,3 @@ def _runs(events: Sequence[Event]) -> Iterator[_Run]:
         run.events.append(event)
     if run is not None:
         yield run
-
-
-def _blocks(directory: Path) -> Iterator[list[bytes]]:
-    """Yield the lines of an export, so many at once as make a block."""
-    try:
-        with open(directory / EVENTS_FILE, "rb") as file:
-            block, length = list[bytes](), 0
-            for line in file:
-                if block and (len(block) >= BLOCK_EVENTS or length + len(line) > BLOCK_BYTES):
-                    yield block
-                    block, length = [], 0
-                block.append(line)
-                length += len(line)
-            if block:
-                yield block
-    except OSError as error:
-        raise BadInput(f"{directory / EVENTS_FILE} cannot be read: {error.strerror}") from error
-
-
-def _follow(chain: bytes, event: Event) -> bytes:
-    time_us = time_to_us(event.time)
-    return chain_hash(chain, event.position, event.version, time_us, unplaced(event).hash)
-
-
-def _damaged(directory: Path, problem: str, position: int) -> Damaged:
-    return Damaged(
-        f"the export in {directory} is damaged: {problem}",
-        hint="export again; nothing was imported",
-        first_position=position,
-        last_position=None,
-        where=str(directory / EVENTS_FILE),
-    )

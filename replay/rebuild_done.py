@@ -12,6 +12,7 @@ import asyncio
 import os
 import uuid
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 
 import msgspec
 
@@ -63,6 +64,7 @@ class Done:
         ):
             found = _File(log.directory.log_id, folds, of, now_us)
         self._file = found
+        self._writing = asyncio.Lock()
 
     @property
     def of(self) -> int:
@@ -78,11 +80,12 @@ class Done:
         """Remember what was done of a share."""
         self._file.reports[share.number] = report
         if share.of > 1:
-            await asyncio.to_thread(self._write)
+            async with self._writing:  # shares that end at once would rename each other's file
+                await asyncio.to_thread(self._write)
 
     async def finish(self) -> RebuildReport:
         """Forget it, and return what all the shares did."""
-        if self._io.exists(self._path):
+        with suppress(FileNotFoundError):  # another rebuild of the same tables was done before
             await asyncio.to_thread(self._io.unlink, self._path)
         reports = [report for _, report in sorted(self._file.reports.items())]
         return merged(reports, sum(report.seconds for report in reports))
@@ -94,7 +97,7 @@ class Done:
             return None  # none is there, or it is no use: then all is done anew
 
     def _write(self) -> None:
-        new = f"{self._path}.new"
+        new = f"{self._path}.{os.getpid()}"  # another process may rebuild as well
         fd = self._io.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         try:
             write_all(self._io, fd, msgspec.json.encode(self._file), 0)

@@ -93,7 +93,8 @@ def restore_export(directory: Path, /, *, options: Options = NO_OPTIONS) -> int:
 
 async def _restore_export(directory: Path, options: Options) -> int:
     from agentlog.servers import server_of
-    from replay.import_log import import_empty, read_manifest
+    from replay.export_read import read_manifest
+    from replay.import_log import import_empty
 
     configuration = configured(options)
     read_manifest(directory)  # before a server is started for it

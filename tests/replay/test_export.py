@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import re
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -10,7 +13,8 @@ import pytest
 from eventlog.errors import BadInput, Damaged
 from eventlog.settings import Settings
 from replay.export import EVENTS_FILE, MANIFEST_FILE, export_log
-from replay.import_log import import_empty, merge, read_manifest
+from replay.export_read import read_manifest
+from replay.import_log import import_empty, merge
 from replay.moment import find_moment
 from replay.receipt import take_receipt
 from replay.verify import verify
@@ -183,3 +187,90 @@ async def test_a_log_that_does_not_give_its_chain_is_not_exported(spoiled: Spoil
     with pytest.raises(Damaged, match="do not give the chain"):
         await exported(spoiled, tmp_path / "out")
     assert not (tmp_path / "out" / MANIFEST_FILE).exists()
+
+
+FORGED = {
+    "type for a terminal": (b'"type":"', b'"type":"\\u001b[31m'),
+    "type for nobody": (b'"type":"', b'"type":"' + b"x" * 64),
+    "id that is none": (rb'"id":"[^"]+"', b'"id":"7"'),
+    "id in capitals": (rb'"id":"[^"]+"', b'"id":"01A22566-B2AC-7001-8C80-DEAA4AFF74D8"'),
+    "kind": (b'"kind":"session"', b'"kind":"../etc"'),
+    "key with NUL": (b'"key":"a"', b'"key":"a\\u0000"'),
+    "key without end": (b'"key":"a"', b'"key":"' + b"k" * 2_000 + b'"'),
+    "tenant": (b'"tenant":"acme"', b'"tenant":"\\u0000"'),
+    "version": (b'"version":3', b'"version":77'),
+    "schema": (b'"schema":1', b'"schema":99999'),
+    "encoding": (b'"data":', b'"encoding":"zip","data":'),
+    "data": (b"m1", b"\xff"),
+    "time of before": (rb'"time":"[^"]+"', b'"time":"2001-01-01T00:00:00.000000Z"'),
+    "own time": (b'"data":', b'"occurred_at":"x","data":'),
+    "spaces": (b'"version":', b' "version": '),
+    "another field": (b'"data":', b'"evil":1,"data":'),
+    "a line of nothing": (b'^', b"\n"),
+    "depth": (b'"meta":', b'"meta":' + b'{"a":' * 5_000),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("forgery", FORGED)
+async def test_an_export_that_somebody_wrote_by_hand_changes_nothing(
+    spoiled: Spoiled, other: Spoiled, tmp_path: Path, forgery: str
+):
+    """Its hash and its manifest are right, and the line is one that no log wrote."""
+    await spoiled.fill()
+    await exported(spoiled, tmp_path / "out")
+    path, manifest = tmp_path / "out" / EVENTS_FILE, tmp_path / "out" / MANIFEST_FILE
+    written = path.read_bytes().splitlines(keepends=True)
+    forged, times = re.subn(FORGED[forgery][0], lambda _: FORGED[forgery][1], written[2], count=1)
+    assert times == 1
+    text = b"".join([*written[:2], forged, *written[3:]])
+    path.write_bytes(text)
+    said = json.loads(manifest.read_text())
+    said |= {"sha256": sha256(text).hexdigest(), "bytes": len(text), "events": text.count(b"\n")}
+    manifest.write_text(json.dumps(said))
+    with pytest.raises(Damaged, match="is no event"):
+        await import_empty(tmp_path / "out", other.data, other.postgres, settings=other.settings)
+    assert other.segments() == []
+    with pytest.raises(Damaged, match="is no event"):
+        await merge(await other.log(), tmp_path / "out")
+    assert (await (await other.log()).head()).position == 0
+
+
+@pytest.mark.parametrize("name", [EVENTS_FILE, MANIFEST_FILE])
+async def test_a_pipe_is_no_export(spoiled: Spoiled, other: Spoiled, tmp_path: Path, name: str):
+    """Whoever reads one waits for a writer who may never come."""
+    await spoiled.fill()
+    await exported(spoiled, tmp_path / "out")
+    (tmp_path / "out" / name).unlink()
+    os.mkfifo(tmp_path / "out" / name)
+    with pytest.raises(BadInput, match="no file"):
+        await merge(await other.log(), tmp_path / "out")
+
+
+class CutOff(Exception):
+    """Stands for whatever ends an import."""
+
+
+@pytest.mark.parametrize("where", ["segments", "restore"])
+async def test_an_import_that_was_cut_off_leaves_no_part_of_a_log_and_goes_on(
+    spoiled: Spoiled, other: Spoiled, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str
+):
+    """Half of a log in the place of one would be restored to Postgres, and believed."""
+    monkeypatch.setattr("replay.import_log.BLOCKS_AT_ONCE", 1)
+    await spoiled.append(SESSION, *[message(f"m{n}") for n in range(130)])
+    manifest = await exported(spoiled, tmp_path / "out")
+
+    def cut(what: str, done: int, total: int) -> None:
+        if what == where:
+            raise CutOff
+
+    with pytest.raises(CutOff):
+        await import_empty(
+            tmp_path / "out", other.data, other.postgres, settings=other.settings, progress=cut
+        )
+    whole = (other.data / "segments").exists()
+    assert whole == (where == "restore")
+    await import_empty(tmp_path / "out", other.data, other.postgres, settings=other.settings)
+    log = await other.log()
+    assert (await log.head()).chain.hex() == manifest.chain
+    assert await verify(log) == []
+    assert not (other.data / "segments.unfinished").exists()

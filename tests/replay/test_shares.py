@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +14,12 @@ import pytest
 
 from eventlog.envelope import StreamId
 from eventlog.errors import BadInput, LogUnavailable
+from eventlog.io import SystemIo
 from projections.catalog import INLINE
 from replay.fold_all import FoldAll
 from replay.rebuild import compare, rebuild
-from replay.rebuild_done import BELIEVED_S, NAME
+from replay.rebuild_done import BELIEVED_S, NAME, Done
+from replay.report import RebuildReport
 from replay.verify import verify
 from tests.replay.support import ITEM, SESSION, Spoiled
 
@@ -176,3 +180,35 @@ async def test_a_closed_fold_keeps_nothing_of_other_streams(spoiled: Spoiled):
             rows = [list(fold.rows_json(projection, [(1, SESSION)])) for fold in (closed, whole)]
             assert rows[0] == rows[1]
     assert StreamId("acme", "queue_item", "q1") in whole.streams
+
+
+async def test_shares_that_end_at_once_are_noted_one_after_the_other(spoiled: Spoiled):
+    """Each writes the whole file: of two at once, one would find its file renamed by the other."""
+    log = await spoiled.log()
+    io = Meeting()
+    done = Done(log, log.projections, 2, io)
+    report = RebuildReport(events=0, seconds=0.0, position=0, rows={}, differences=[], gate_seconds=0.0)
+    await asyncio.gather(*(done.note(share, report) for share in done.left()))
+    assert not io.met
+    assert list(Done(log, log.projections, 2).left()) == []
+    await done.finish()
+    await done.finish()  # as another process may have done
+
+
+class Meeting(SystemIo):
+    """Files of a rebuild, each held up while another one could begin."""
+
+    def __init__(self) -> None:
+        self._begun = threading.Semaphore(0)
+        self.met = False
+
+    def open(self, path: str, flags: int, mode: int = 0o600) -> int:
+        if flags & os.O_CREAT:
+            self._begun.release()
+        return super().open(path, flags, mode)
+
+    def fdatasync(self, fd: int) -> None:
+        self._begun.acquire()
+        # Nobody else begins in that time: the other one waits for this one.
+        self.met |= self._begun.acquire(timeout=0.2)
+        super().fdatasync(fd)
