@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
 from datetime import datetime
 from pathlib import Path
@@ -74,8 +75,15 @@ class Exports:
             manifest = await self.export(lines, position=position, time=time, progress=progress)
             settings = Settings()
             configuration = configure(place, postgres=None, tenant="", settings=settings, environment={})
-            async with server_of(configuration) as target:
-                await import_empty(lines, place, target, settings=settings, own_id=True, progress=progress)
+            try:
+                async with server_of(configuration) as target:
+                    await import_empty(
+                        lines, place, target, settings=settings, own_id=True, progress=progress
+                    )
+            except BaseException:
+                # It was empty before: what is left would open as a store with no events.
+                shutil.rmtree(place, ignore_errors=True)
+                raise
         return manifest
 
     async def merge(

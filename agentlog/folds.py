@@ -31,9 +31,10 @@ def _imported(place: str) -> InlineProjection:
     module, _, name = place.partition(":")
     try:
         found = getattr(import_module(module), name)
-    except (ImportError, AttributeError, ValueError) as error:
+    except (Exception, SystemExit) as error:  # a module may do anything when it is imported
         raise BadInput(
-            f"projection {place!r} cannot be imported: {error}", hint="name it as package.module:NAME"
+            f"projection {place!r} cannot be imported: {type(error).__name__}: {error}",
+            hint="name it as package.module:NAME",
         ) from error
     if not hasattr(found, "upsert_sql"):
         raise BadInput(f"{place!r} is a {type(found).__name__} and no projection", hint="see own_projection")

@@ -10,7 +10,9 @@ replay/import_log.py.
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import os
+from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -27,6 +29,7 @@ EVENTS_FILE = "events.ndjson"
 MANIFEST_FILE = "manifest.json"
 FORMAT = 1
 _UNFINISHED = ".unfinished"
+_REMAINS = {EVENTS_FILE, EVENTS_FILE + _UNFINISHED, MANIFEST_FILE + _UNFINISHED}
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -63,13 +66,21 @@ async def export_log(
 ) -> Manifest:
     """Write all events up to a moment, or one tenant's, to a new directory.
 
+    What one that was cut off left there is made anew.
+
     Args:
         progress: called with ("export", position, of how many).
     Raises:
         BadInput: the directory holds something. Damaged: the log's chain is not that of its events.
     """
-    tell = progress or no_progress
-    await asyncio.to_thread(_make, directory)
+    lock = await asyncio.to_thread(_make, directory)
+    try:
+        return await _export(log, directory, moment, tenant, progress or no_progress)
+    finally:
+        os.close(lock)
+
+
+async def _export(log: Log, directory: Path, moment: Moment, tenant: str | None, tell: Progress) -> Manifest:
     writer = _Writer(directory, tenant)
     try:
         async for block in log.read(0, moment.position):
@@ -84,8 +95,9 @@ async def export_log(
                 last_position=moment.position,
                 where=str(directory),
             )
+        await asyncio.to_thread(writer.sync)
     finally:
-        await asyncio.to_thread(writer.close)
+        writer.close()
     manifest = writer.manifest(str(log.directory.log_id), moment)
     await asyncio.to_thread(_finish, directory, manifest)
     return manifest
@@ -119,10 +131,13 @@ class _Writer:
         self.position = event.position
         self.chain = chain_hash(self.chain, event.position, event.version, time_to_us(event.time), hash)
 
+    def sync(self) -> None:
+        self._file.flush()
+        os.fsync(self._file.fileno())
+
     def close(self) -> None:
-        if not self._file.closed:
-            self._file.flush()
-            os.fsync(self._file.fileno())
+        """Let go of the file. What is not synced by then is of an export that failed already."""
+        with suppress(OSError):
             self._file.close()
 
     def manifest(self, log_id: str, moment: Moment) -> Manifest:
@@ -132,23 +147,40 @@ class _Writer:
         )  # fmt: skip
 
 
-def _make(directory: Path) -> None:
+def _make(directory: Path) -> int:
+    """Make the directory, and return the lock on it. Remains of an export that was cut off go away."""
     try:
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-        if any(directory.iterdir()):
-            raise BadInput(f"{directory} holds something", hint="name a directory that is new or empty")
+        lock = os.open(directory, os.O_RDONLY)
     except OSError as error:
         raise BadInput(f"{directory} cannot be written: {error.strerror}", hint="name another one") from error
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        names = {path.name for path in directory.iterdir()}
+        if names and not (names <= _REMAINS and any(name.endswith(_UNFINISHED) for name in names)):
+            raise BadInput(f"{directory} holds something", hint="name a directory that is new or empty")
+        for name in names:
+            (directory / name).unlink()
+    except BlockingIOError as error:
+        os.close(lock)
+        raise BadInput(f"another export is written to {directory}", hint="name another one") from error
+    except BaseException:
+        os.close(lock)
+        raise
+    return lock
 
 
 def _finish(directory: Path, manifest: Manifest) -> None:
-    """Give the files their names, the manifest last, each of them synced."""
-    os.replace(directory / (EVENTS_FILE + _UNFINISHED), directory / EVENTS_FILE)
+    """Give the files their names, the manifest last, each of them synced.
+
+    Until then one of them is called unfinished, which tells remains from files of somebody's.
+    """
     unfinished = directory / (MANIFEST_FILE + _UNFINISHED)
     with open(unfinished, "wb") as file:
         file.write(msgspec.json.format(msgspec.json.encode(manifest)) + b"\n")
         file.flush()
         os.fsync(file.fileno())
+    os.replace(directory / (EVENTS_FILE + _UNFINISHED), directory / EVENTS_FILE)
     os.replace(unfinished, directory / MANIFEST_FILE)
     place = os.open(directory, os.O_RDONLY)
     try:

@@ -6,6 +6,7 @@ Exit status: 0 fine, 1 something wrong was found or failed, 2 misuse, 130 interr
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Sequence
 
@@ -23,6 +24,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         status = run(sys.argv[1:] if arguments is None else arguments)
         sys.stdout.flush()
+        if arguments is None:
+            # The answer is given: Ctrl-C while Python ends would only show a traceback of Python's own.
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
         return status
     except KeyboardInterrupt:
         print("interrupted; what was acknowledged is in the log", file=sys.stderr)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Awaitable, Callable, Coroutine
 from pathlib import Path
@@ -111,7 +112,10 @@ def guarded(command: Callable[[], int]) -> int:
 
 
 def _said(error: Exception) -> str:
-    """An error in words; of the system's, without number and quotes."""
-    if isinstance(error, OSError) and error.strerror and isinstance(error.filename, str | bytes):
-        return f"{os.fsdecode(error.filename)}: {error.strerror}"
-    return str(error)
+    """An error in words; of the system's, without number and quotes, and what to do about a full disk."""
+    if type(error).__module__ != "builtins" or not isinstance(error, OSError) or not error.strerror:
+        return str(error)
+    named = isinstance(error.filename, str | bytes)
+    said = f"{os.fsdecode(error.filename)}: {error.strerror}" if named else error.strerror
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+    return f"{said}; free some space, then run the command again" if full else said

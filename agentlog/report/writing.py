@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import NamedTuple
 
@@ -42,13 +43,28 @@ def write(asked: Asked, path: Path, *, title: str = TITLE, svg: Path | None = No
     The directory `svg` is made when missing. Raises OSError.
     """
     text = page(asked, title=title).encode()
-    path.write_bytes(text)
+    _replace(path, text)
     charts = []
     if svg is not None:
         svg.mkdir(parents=True, exist_ok=True)
         for section in sections(asked):
             for picture in section.pictures:
                 chart = svg / f"{picture.name}.svg"
-                chart.write_text(svg_file(picture.chart), encoding="utf-8")
+                _replace(chart, svg_file(picture.chart).encode())
                 charts.append(chart)
     return Report(path, len(text), tuple(charts), asked.position)
+
+
+def _replace(path: Path, content: bytes) -> None:
+    """Write a file whole or not at all: a full disk, or a kill, leaves what was there before."""
+    if path.exists() and not path.is_file():  # a pipe or a device has nothing to be kept
+        path.write_bytes(content)
+        return
+    path = path.resolve()  # a link stays one
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        unfinished.write_bytes(content)
+        unfinished.replace(path)
+    except BaseException:
+        unfinished.unlink(missing_ok=True)
+        raise

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,21 @@ async def test_a_store_as_of_a_position_opens_by_itself(store: agentlog.Store, t
         assert await copy.verify() == []
     with pytest.raises(BadInput, match="holds something"):
         await store.replay.export_store(tmp_path / "copy")
+
+
+async def test_a_store_that_was_not_made_to_its_end_is_not_there(
+    store: agentlog.Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """It would open, and have no events; and the same call again would find something there."""
+    await store.sessions.create("a")
+
+    async def cut(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("agentlog.exports.import_empty", cut)
+    with pytest.raises(KeyboardInterrupt):
+        await store.replay.export_store(tmp_path / "copy")
+    assert not [name for name in os.listdir(tmp_path) if name == "copy" or "export" in name]
 
 
 async def test_a_store_of_one_tenant_gives_out_and_takes_in_its_own(open_store, tmp_path: Path):

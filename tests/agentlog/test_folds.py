@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -62,3 +63,12 @@ def test_the_environment_names_projections_for_commands():
             folds_of([wrong])
     with pytest.raises(BadInput, match="two projections are called 'said'"):
         folds_of([SAID, SAID])
+
+
+@pytest.mark.parametrize("text", ["1 / 0", "import sys; sys.exit(3)", "def ("])
+def test_a_module_that_does_not_import_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str):
+    """Whatever it raises: commands say it in a line, and no command ends because a module says so."""
+    (tmp_path / "broken_folds.py").write_text(text)
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(BadInput, match="'broken_folds:X' cannot be imported: "):
+        folds_of(["broken_folds:X"])

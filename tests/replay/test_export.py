@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import re
+from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
 
@@ -13,7 +15,7 @@ import pytest
 from eventlog.errors import BadInput, Damaged
 from eventlog.settings import Settings
 from replay.export import EVENTS_FILE, MANIFEST_FILE, export_log
-from replay.export_read import read_manifest
+from replay.export_read import check_export, read_manifest
 from replay.import_log import import_empty, merge
 from replay.moment import find_moment
 from replay.receipt import take_receipt
@@ -180,6 +182,55 @@ async def test_nothing_that_exists_is_written_over(spoiled: Spoiled, other: Spoi
     assert read_manifest(tmp_path / "out").events == 13
 
 
+@pytest.mark.parametrize("at", ["lines", "names"])
+async def test_an_export_that_was_cut_off_is_made_anew_in_its_place(
+    spoiled: Spoiled, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: str
+):
+    """Whatever a kill left there; what is somebody's own stays, and so does what another export writes."""
+    await spoiled.fill()
+    place = tmp_path / "out"
+
+    def cut(*_: object) -> None:
+        raise CutOff
+
+    def renamed(old: Path, new: Path, rename: Callable[..., None] = os.replace) -> None:
+        cut() if new.name == MANIFEST_FILE else rename(old, new)
+
+    with monkeypatch.context() as patched:
+        if at == "lines":
+            patched.setattr("replay.export._Writer.sync", cut)
+        else:
+            patched.setattr("replay.export.os.replace", renamed)
+        with pytest.raises(CutOff):
+            await exported(spoiled, place)
+    assert list(place.iterdir())
+    lock = os.open(place, os.O_RDONLY)
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    with pytest.raises(BadInput, match="another export"):
+        await exported(spoiled, place)
+    os.close(lock)
+    (place / "mine").write_text("own")
+    with pytest.raises(BadInput, match="holds something"):
+        await exported(spoiled, place)
+    (place / "mine").unlink()
+    assert (await exported(spoiled, place)).events == 13
+    assert sorted(path.name for path in place.iterdir()) == [EVENTS_FILE, MANIFEST_FILE]
+    check_export(place, read_manifest(place))
+
+
+async def test_lines_without_a_manifest_are_not_taken_for_remains(spoiled: Spoiled, tmp_path: Path):
+    """Somebody may have moved the manifest away."""
+    await spoiled.fill()
+    await exported(spoiled, tmp_path / "out")
+    (tmp_path / "out" / MANIFEST_FILE).unlink()
+    with pytest.raises(BadInput, match="holds something"):
+        await exported(spoiled, tmp_path / "out")
+
+
+class CutOff(Exception):
+    """Stands for whatever ends an export or an import."""
+
+
 async def test_a_log_that_does_not_give_its_chain_is_not_exported(spoiled: Spoiled, tmp_path: Path):
     """Without a manifest nobody takes what was written for an export."""
     await spoiled.fill()
@@ -244,10 +295,6 @@ async def test_a_pipe_is_no_export(spoiled: Spoiled, other: Spoiled, tmp_path: P
     os.mkfifo(tmp_path / "out" / name)
     with pytest.raises(BadInput, match="no file"):
         await merge(await other.log(), tmp_path / "out")
-
-
-class CutOff(Exception):
-    """Stands for whatever ends an import."""
 
 
 @pytest.mark.parametrize("where", ["segments", "restore"])

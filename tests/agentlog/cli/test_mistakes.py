@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 
 import pytest
 
 from agentlog.cli import main
+from agentlog.cli.running import guarded
 from tests.agentlog.cli.conftest import Cli
 
 
@@ -90,3 +92,14 @@ def test_a_day_is_a_time(cli: Cli):
     assert cli("archive", "grep", "hello", "--until", "2026-01-01", "--json").rows == []
     assert "has no time zone" in cli("archive", "grep", "hello", "--since", "2026-01-01T10:00:00").err
     assert "is not an RFC 3339 time" in cli("archive", "grep", "hello", "--since", "2026-13-01").err
+
+
+def test_a_full_disk_is_said_with_what_to_do(capsys):
+    """Where the system names no file as well: a number in brackets helps nobody."""
+
+    def full() -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    assert guarded(full) == 1
+    said = "agentlog: No space left on device; free some space, then run the command again\n"
+    assert capsys.readouterr().err == said

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
@@ -102,3 +104,30 @@ def test_each_chart_is_also_a_file_that_stands_by_itself(report, tmp_path):
     assert written.bytes == written.path.stat().st_size
     assert written._repr_html_().startswith("<iframe srcdoc=")
     assert write(report, tmp_path / "r.html").charts == ()
+
+
+def test_a_report_that_cannot_be_written_leaves_the_one_before(report, tmp_path, monkeypatch):
+    """Whole or not at all; no half of a page, and no other file."""
+    place = tmp_path / "r.html"
+    written = write(report, place).path.read_bytes()
+    full = Path.write_bytes
+
+    def no_room(path: Path, content: bytes) -> int:
+        full(path, content[:100])
+        raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+    monkeypatch.setattr(Path, "write_bytes", no_room)
+    with pytest.raises(OSError, match="No space"):
+        write(report, place, title="another")
+    assert [path.name for path in tmp_path.iterdir()] == ["r.html"]
+    assert place.read_bytes() == written
+
+
+def test_a_report_goes_through_a_link_and_into_a_pipe(report, tmp_path):
+    """These stay what they are."""
+    (tmp_path / "link.html").symlink_to(tmp_path / "r.html")
+    size = write(report, tmp_path / "link.html").bytes
+    assert (tmp_path / "link.html").is_symlink()
+    assert (tmp_path / "r.html").stat().st_size == size
+    assert write(report, Path("/dev/null")).bytes == size
+    assert not Path("/dev/null").is_file()
