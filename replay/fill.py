@@ -6,8 +6,13 @@ rows wait in a temporary table of this connection. One transaction under the gat
 anew with their views, moves the rows in, and lets them count as filled.
 
 Readers see the table of before until that commit, and wait while it is made; never a part. Whoever reads
-for long is waited for. A crash leaves nothing but what was due before. The price: these rows take their
-room twice meanwhile, and the log is folded in this process alone.
+for long is waited for; where transactions of readers overlap without a pause, without end. A crash leaves
+nothing but what was due before. The price: these rows take their room twice meanwhile, and the log is
+folded in this process alone.
+
+A transaction at repeatable read that began before that commit and comes to such a table after it finds it
+empty: its snapshot knows none of the new rows, and the table of before is gone (Postgres manual, "Caveats"
+of concurrency control).
 """
 
 from __future__ import annotations
