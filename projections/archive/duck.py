@@ -92,6 +92,8 @@ def open_duckdb(spill: Path, *, memory_limit: str, threads: int) -> duckdb.DuckD
     }
     connection = duckdb.connect(":memory:", config=config)
     connection.execute("set global TimeZone = 'UTC'")  # for cursors too
+    # Where Python was started without a script, DuckDB would draw one on stdout, among the answers.
+    connection.execute("set enable_progress_bar = false")
     return connection
 
 

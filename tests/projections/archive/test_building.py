@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import duckdb
@@ -182,3 +184,15 @@ def test_prices_of_ones_own_replace_the_bundled_ones(tmp_path: Path) -> None:
         with pytest.raises(BadInput, match="line 2"):
             cost()
     archive.close()
+
+
+def test_nothing_is_drawn_where_python_was_started_without_a_script(tmp_path: Path) -> None:
+    """DuckDB takes that for a person's session: its progress bar would stand among what a program prints."""
+    code = (
+        "import sys; from pathlib import Path; from projections.archive.duck import open_duckdb;"
+        " connection = open_duckdb(Path(sys.argv[1]), memory_limit='100MB', threads=1);"
+        " query = \"select value from duckdb_settings() where name = 'enable_progress_bar'\";"
+        " print([one.execute(query).fetchone()[0] for one in (connection, connection.cursor())])"
+    )
+    run = subprocess.run([sys.executable, "-c", code, tmp_path], capture_output=True, text=True, check=True)
+    assert run.stdout == "['false', 'false']\n"
