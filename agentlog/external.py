@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from agentlog.checks import check_key, check_limit, check_moment, check_seconds, check_word
+from agentlog.checks import check_moment, check_seconds
 from agentlog.errors import NotFound
 from agentlog.external_changes import (
     after,
@@ -251,15 +251,10 @@ class ExternalJobs(ExternalWork):
         Args:
             after: id of the last job of the page before. Raises NotFound when there is none.
         """
-        owner = self._scope.owner(tenant)
-        check_limit(limit)
-        if status is not None:
-            check_word(status, STATUSES, "status")
-        check_key(session, "session")
-        place = None
-        if after is not None:
-            place = await self._scope.place("external job", owner, EXTERNAL_JOB, after)
-        rows = await self._scope.fetch("external_jobs", owner, None, session, status, place, limit)
+        rows = await self._scope.page(
+            "external_jobs", EXTERNAL_JOB, "external job", STATUSES,
+            session=session, status=status, limit=limit, after=after, tenant=tenant,
+        )  # fmt: skip
         return [job_of(row) for row in rows]
 
     async def status(self, *, tenant: str | None = None) -> dict[str, int]:

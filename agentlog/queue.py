@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from agentlog.checks import check_key, check_kind, check_limit, check_word
+from agentlog.checks import check_key, check_kind, check_limit
 from agentlog.claim_contents import fields_of, said_until
 from agentlog.claims import CLAIM_S, Candidate, Claimed, Claimer, Holder, Said, claim_at
 from agentlog.errors import NotFound
@@ -282,15 +282,10 @@ class Queue:
         Args:
             after: id of the last item of the page before. Raises NotFound when there is none.
         """
-        owner = self._scope.owner(tenant)
-        check_limit(limit)
-        if status is not None:
-            check_word(status, STATUSES, "status")
-        place = None
-        if after is not None:
-            place = await self._scope.place("queue item", owner, QUEUE_ITEM, after)
-        check_key(session, "session")
-        rows = await self._scope.fetch("queue_items", owner, None, session, status, place, limit)
+        rows = await self._scope.page(
+            "queue_items", QUEUE_ITEM, "queue item", STATUSES,
+            session=session, status=status, limit=limit, after=after, tenant=tenant,
+        )  # fmt: skip
         return [_item(row) for row in rows]
 
     async def pending(self, session: str, *, limit: int = 100, tenant: str | None = None) -> Page:

@@ -7,7 +7,7 @@ and takes that tenant's streams alone.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from contextlib import suppress
 from datetime import datetime
 from functools import cache
@@ -17,7 +17,7 @@ from weakref import WeakValueDictionary
 
 import asyncpg
 
-from agentlog.checks import check_key, check_moment, check_time
+from agentlog.checks import check_key, check_limit, check_moment, check_time, check_word
 from agentlog.errors import NotFound, Refused, WrongTenant
 from eventlog.command import Command, Head, Receipt
 from eventlog.envelope import (
@@ -252,6 +252,35 @@ class Scope(Naming):
             return now
         [row] = await self.fetch("server_time")
         return parse_time(us_to_time(row["time_us"]))
+
+    async def page(
+        self,
+        query: str,
+        kind: str,
+        what: str,
+        statuses: Collection[str],
+        *,
+        session: str | None,
+        status: str | None,
+        limit: int,
+        after: str | None,
+        tenant: str | None,
+    ) -> list[asyncpg.Record]:
+        """Return a page of what is listed by session and status, the oldest first, behind the key `after`.
+
+        Args:
+            query: by the name of its file.
+            kind, what: the stream kind of what is listed, and its name for people.
+            statuses: those there are.
+        Raises BadInput, NotFound: there is no `after`.
+        """
+        owner = self.owner(tenant)
+        check_limit(limit)
+        check_key(session, "session")
+        if status is not None:
+            check_word(status, statuses, "status")
+        place = None if after is None else await self.place(what, owner, kind, after)
+        return await self.fetch(query, owner, None, session, status, place, limit)
 
     async def place(self, what: str, tenant: str, kind: str, key: str) -> int:
         """Return the stream id that a page comes after. Raises NotFound, which names `what` it is."""

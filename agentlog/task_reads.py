@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from agentlog import task_changes
-from agentlog.checks import check_key, check_limit, check_word
+from agentlog.checks import check_key
 from agentlog.claim_contents import fields_of
 from agentlog.claims import claim_at
 from agentlog.errors import NotFound
@@ -67,15 +67,10 @@ class TaskReads:
         Args:
             after: id of the last task of the page before. Raises NotFound when there is none.
         """
-        owner = self._scope.owner(tenant)
-        check_limit(limit)
-        if status is not None:
-            check_word(status, STATUSES, "status")
-        place = None
-        if after is not None:
-            place = await self._scope.place("task", owner, TASK, after)
-        check_key(session, "session")
-        rows = await self._scope.fetch("tasks", owner, None, session, status, place, limit)
+        rows = await self._scope.page(
+            "tasks", TASK, "task", STATUSES,
+            session=session, status=status, limit=limit, after=after, tenant=tenant,
+        )  # fmt: skip
         return [_task(row) for row in rows]
 
     async def status(self, session: str | None = None, *, tenant: str | None = None) -> dict[str, int]:
