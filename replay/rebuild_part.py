@@ -53,23 +53,26 @@ async def rebuild_part(
         await fold_to_head(log, fold, "segments", tell)
     else:  # so that little is left for the time under the gate
         fold = await past.at((await log.head()).position)
-    async with own_connection(log) as connection, connection.transaction():
-        await connection.execute(filled("take_gate"), gate_key(schema))
-        held = log.clock.monotonic()
-        head = await connection.fetchval(filled("head_position", schema=schema))
-        if past is None:
-            await fold_until(log, fold, head, "postgres", no_progress)
-        else:
-            fold = await past.at(head)
-        only = [one for one in fold.streams if one == stream or one.tenant == tenant]
-        if not only:
-            raise BadInput(
-                f"the log has no {stream or f'stream of tenant {tenant!r}'}", hint="check its name"
-            )
-        ids = {one: id for one, (id, _) in (await read_streams(connection, schema))[0].items()}
-        found = await _correct(connection, schema, fold, projections, ids, only)
-        if found:
-            await connection.execute(filled("next_epoch", schema=schema))
+    async with own_connection(log) as connection:
+        streams, last_id = await read_streams(connection, schema)
+        async with connection.transaction():
+            await connection.execute(filled("take_gate"), gate_key(schema))
+            held = log.clock.monotonic()
+            head = await connection.fetchval(filled("head_position", schema=schema))
+            if past is None:
+                await fold_until(log, fold, head, "postgres", no_progress)
+            else:
+                fold = await past.at(head)
+            only = [one for one in fold.streams if one == stream or one.tenant == tenant]
+            if not only:
+                raise BadInput(
+                    f"the log has no {stream or f'stream of tenant {tenant!r}'}", hint="check its name"
+                )
+            streams |= (await read_streams(connection, schema, last_id))[0]  # those that are new since
+            ids = {one: streams[one][0] for one in only if one in streams}
+            found = await _correct(connection, schema, fold, projections, ids, only)
+            if found:
+                await connection.execute(filled("next_epoch", schema=schema))
     ended = log.clock.monotonic()
     return RebuildReport(
         events=sum(fold.streams[one].version for one in only),

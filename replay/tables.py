@@ -83,11 +83,10 @@ class Difference(NamedTuple):
 
 
 async def read_streams(
-    connection: asyncpg.Connection, schema: str
+    connection: asyncpg.Connection, schema: str, after: int = _LOWEST
 ) -> tuple[dict[StreamId, tuple[int, int]], int]:
-    """Return (id, version) of every stream by identity, and the highest id."""
+    """Return (id, version) of every stream whose id is above `after`, by identity, and the highest id."""
     found: dict[StreamId, tuple[int, int]] = {}
-    after = _LOWEST
     statement = filled("streams_after", schema=schema)
     while page := await connection.fetch(statement, after, STREAMS_PAGE):
         for row in page:

@@ -92,6 +92,8 @@ def open_duckdb(spill: Path, *, memory_limit: str, threads: int) -> duckdb.DuckD
     }
     connection = duckdb.connect(":memory:", config=config)
     connection.execute("set global TimeZone = 'UTC'")  # for cursors too
+    # Reading what a file of a million messages has where takes longer than most answers: 25 ms.
+    connection.execute("set global parquet_metadata_cache = true")
     # Where Python was started without a script, DuckDB would draw one on stdout, among the answers.
     connection.execute("set enable_progress_bar = false")
     return connection
