@@ -20,9 +20,8 @@ class Answer:
         rows = (await store.archive.sql("…")).rows     # others go on meanwhile
         frame = store.archive.sql("…").df()            # quick to write; blocks
 
-    Awaited, it holds everything any host appended before; otherwise what this host's segments have. Who
-    cancels the waiting (Ctrl-C, `asyncio.timeout`) stops the question.
-    Errors of the question come then as well.
+    Awaited, it holds everything any host appended before; otherwise what this host's segments have.
+    Errors of the question come then as well. Who cancels the waiting (Ctrl-C, `asyncio.timeout`) stops it.
     """
 
     def __init__(self, ask: Callable[[Stop], Found], catch_up: Callable[[], Awaitable[object]]) -> None:

@@ -62,7 +62,7 @@ class Message(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def message_id(self) -> str:
-        """The provider's, the source's or the caller's id; unique in its session."""
+        """The provider's, the source's or the caller's id; meant to be unique in its session."""
         return self.said.message_id
 
     @property

@@ -1,5 +1,6 @@
-"""Options that every command takes, and those that many take: what they are called and, where it is always
-the same, what they mean. What else an option means says the docstring of its command."""
+"""Options that every command takes, and those that many take: their names, and what they mean where that is
+always the same. The rest is in the docstring of each command.
+"""
 
 from __future__ import annotations
 

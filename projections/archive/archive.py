@@ -220,7 +220,7 @@ class Archive:
             yield connection
 
     def close(self) -> None:
-        """Stop what is asked, and let go of what was kept for more questions. They may still be asked."""
+        """Stop what is asked, and let go of what was kept for further questions, which may still be asked."""
         self._underway.stop()
         with self._warming:
             kept, self._warm = self._warm.values(), {}

@@ -6,8 +6,11 @@ from projections.archive.manifest import ArchiveFile, Manifest
 
 
 def without_small_end(current: Manifest, events_max: int, bytes_max: int) -> Manifest:
-    """Without the last range if it is small: it is made again with what follows, so that many small
-    builds do not leave many small files. Its files serve until then."""
+    """Return the manifest without its last range, if that is small.
+
+    It is made again with what follows, so that many small builds do not leave many small files. Its files
+    serve until then.
+    """
     last = current.ranges()[-1:]
     if last and _is_small(last[0], events_max, bytes_max):
         return current.before(last[0].first_position)
@@ -15,7 +18,7 @@ def without_small_end(current: Manifest, events_max: int, bytes_max: int) -> Man
 
 
 def runs_of_small(current: Manifest, events_max: int, bytes_max: int) -> list[list[ArchiveFile]]:
-    """Return the ranges to be merged, those that are to become one together: at most so much in all."""
+    """Return ranges to be merged, by what is to be one: at most `events_max` and `bytes_max` each."""
     runs: list[list[ArchiveFile]] = [[]]
     for file in current.ranges():
         events = sum(_positions(other) for other in runs[-1]) + _positions(file)

@@ -61,7 +61,7 @@ select
     key,
     arg_max(data, position) filter (where step = 'enqueued') as enqueued,
     arg_max(data, position) filter (where begins) as begun,
-    -- Whose time to run at holds.
+    -- The one whose time to run at holds.
     arg_max(data, position) filter (where is_latest and counts and (begins or step = 'failed')) as planned,
     arg_max(data, position) filter (where is_latest and takes) as claimed,
     arg_max(data, position) filter (where is_latest and frees) as freed,
@@ -77,7 +77,7 @@ select
     count(*) filter (where takes) as attempts,
     count(*) filter (where is_latest and frees and step = 'failed') as retries,
     count(*) filter (where is_latest and frees and step = 'released') as releases,
-    -- Those two outlive a revival.
+    -- The next two outlive a revival.
     coalesce(
         arg_max(try_cast(data ->> '$.turn' as bigint), position) filter (
             where step = 'progressed' and counts and position > enqueued_position
