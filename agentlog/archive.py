@@ -20,7 +20,7 @@ from agentlog.archive_checks import (
     filters_of,
 )
 from agentlog.archive_pages import PAGE_BYTES, ROWS_MAX, Found, excerpts, page, whole
-from agentlog.checks import NUMBER_MAX, check_call, check_kind, check_number
+from agentlog.checks import COUNT_MAX, check_call, check_kind, check_number
 from agentlog.errors import NotFound
 from agentlog.message import ArchivedMessage, read_message
 from agentlog.report.reports import Reports
@@ -88,7 +88,7 @@ class Questions(Reports):
         Raises:
             BadInput: it is no such SELECT, or DuckDB refuses it.
         """
-        check_number(rows_max, "rows_max", 1, NUMBER_MAX - 1)
+        check_number(rows_max, "rows_max", 1, COUNT_MAX)
         return self._question(lambda it: whole(it.sql(query), rows_max), self._seen(tenant), timeout_s)
 
     def query(
@@ -257,7 +257,7 @@ class Questions(Reports):
         """
         owner = self._naming.owner(tenant)
         check_kind(words, str, "words", "a text")
-        check_number(limit, "limit", 0, NUMBER_MAX - 1)
+        check_number(limit, "limit", 0, COUNT_MAX)
         check_number(skip, "skip")
         filters = filters_of(keys, role, tool, generation, since, until)
         return self._question(lambda it: whole(it.search(words, owner, filters, limit, skip)), owner)

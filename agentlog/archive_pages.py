@@ -35,7 +35,7 @@ class Rows(Protocol):
 
 
 def whole(result: Rows, rows_max: int = ROWS_MAX) -> Found:
-    """Read all of a result. Raises BadInput: it has more than `rows_max` rows, 1 to 2^63 - 2."""
+    """Read all of a result. Raises BadInput: it has more than `rows_max` rows, 1 to 2^62."""
     rows = list(islice(result, rows_max + 1))
     if len(rows) > rows_max:
         raise BadInput(

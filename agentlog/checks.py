@@ -16,7 +16,7 @@ PAGE_MAX = 1_000
 SECONDS_MAX = 1e9
 INTERVAL_MAX_S = 3600
 NUMBER_MAX = 2**63 - 1  # what a bigint holds
-ROWS_MAX = 2**62  # of what is counted, so that one more fits as well
+COUNT_MAX = 2**62  # of what is counted, so that one more fits as well
 # A moment to go by: whatever is reckoned from it (at most 10^9 seconds, or 50 years of a schedule) is a
 # time that Python and Postgres have.
 MOMENT_MIN, MOMENT_MAX = datetime(1970, 1, 1, tzinfo=UTC), datetime(9000, 1, 1, tzinfo=UTC)
@@ -30,7 +30,7 @@ def check_limit(limit: int) -> None:
 def check_number(value: int, what: str, low: int = 0, high: int = NUMBER_MAX, hint: str = "") -> int:
     """Return a whole number from `low` to `high`."""
     if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-        wanted = f"of at least {low:,}" if high >= ROWS_MAX else f"from {low:,} to {high:,}"
+        wanted = f"of at least {low:,}" if high >= COUNT_MAX else f"from {low:,} to {high:,}"
         raise BadInput(f"{what} {shown(value)} must be a whole number {wanted}", hint=hint)
     return value
 

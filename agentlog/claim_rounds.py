@@ -36,7 +36,7 @@ class Rounds:
         """
         found: dict[int, asyncpg.Record] = {}
         place = served = self._served.get(selection)
-        known = None if served is None else served[0]
+        urgency_served = None if served is None else served[0]
         exactly, steps = False, limit + STEPS
         for page in range(_PAGES_MAX):
             rows = await fetch(page == 0, place, exactly, steps)
@@ -45,7 +45,7 @@ class Rounds:
                     found.setdefault(row["stream_id"], row)
             lanes = sorted((row for row in rows if row["step"]), key=lambda row: row["step"])
             last = lanes[-1] if len(lanes) >= steps else None
-            if page and place is None and not (lanes and lanes[0]["urgency"] == known):
+            if page and place is None and not (lanes and lanes[0]["urgency"] == urgency_served):
                 self._served.pop(selection, None)  # none of its equals is left: not to be asked for again
             # What is less urgent than this waits until all that is more urgent was looked at.
             seen_to = math.inf if last is None else last["urgency"]

@@ -26,7 +26,8 @@ NAMES = {
     "@yearly": "0 0 1 1 *",
     "@annually": "0 0 1 1 *",
 }
-_BEYOND = re.compile(r"\d{5}")
+# No field means one. Of thousands of digits, Python would refuse to read it in an error of its own.
+_LONG_NUMBER = re.compile(r"\d{5}")
 _ONE_SECOND = timedelta(seconds=1)
 
 
@@ -41,7 +42,7 @@ def check_cron(cron: str) -> str:
             " month, month, day of the week",
             hint=f"or it is one of {', '.join(NAMES)}",
         )
-    if _BEYOND.search(cron):
+    if _LONG_NUMBER.search(cron):
         raise BadInput(f"the cron expression {cron[:80]!r} holds a number of more than 4 digits")
     try:
         first = next(CronSim(" ".join(fields), datetime(2000, 1, 1, tzinfo=UTC)), None)

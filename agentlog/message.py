@@ -42,7 +42,7 @@ class Draft(msgspec.Struct, frozen=True):
         usage: the tokens this message adds: `Usage`, or a dict with its names.
         cost: what it adds to the bill, in US dollars, exactly: Decimal, int or text, no float; below 10^8,
             at most 50 digits after the point.
-        message_id: unique in its session; without it the message's own `id`, else a new one.
+        message_id: meant to be unique in its session; without it the message's own `id`, else a new one.
         parent_id: the message it follows; without it the head.
         metadata, environment: any JSON value.
         occurred_at: the source's own time, with a time zone.
@@ -104,7 +104,7 @@ def new_message(
     fields["message_id"] = fields.get("message_id") or (own_id if isinstance(own_id, str) and own_id else id)
     usage, cost = as_usage(usage), as_cost(cost)
     if fields.get("response_id") is None:
-        check_own_response(usage, cost)
+        check_not_below_0(usage, cost)
     return MessageAppended(
         role=role,
         content=raw(message.get("content")),
@@ -172,10 +172,10 @@ def as_cost(cost: Decimal | int | str | None) -> Decimal | None:
     return amount
 
 
-def check_own_response(usage: Usage | None, cost: Decimal | None) -> None:
-    """Raise BadInput where a message that is a response by itself is said to have cost less than nothing.
+def check_not_below_0(usage: Usage | None, cost: Decimal | None) -> None:
+    """Raise BadInput where a message that is a response by itself is said to have used less than nothing.
 
-    Of several messages of one response, a later one may correct what an earlier one said.
+    Not for one of several messages of a response: it may correct what an earlier one said.
     """
     amounts: dict[str, int | Decimal | None] = {"cost": cost}
     amounts |= msgspec.structs.asdict(usage) if usage is not None else {}

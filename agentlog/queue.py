@@ -33,7 +33,7 @@ from agentlog.queue_lines import Lines
 from agentlog.scope import Scope
 from agentlog.worker import GRACE_S, Held, Loop
 from eventlog.command import Command, Receipt
-from eventlog.envelope import StreamId
+from eventlog.envelope import MAX_KEY_BYTES, StreamId, check_text
 from eventlog.errors import Conflict
 from eventlog.events import (
     NULL,
@@ -292,8 +292,7 @@ class Queue:
         """Return what waits for a session, without bodies, in the order it is going to be claimed in."""
         owner = self._scope.owner(tenant)
         check_limit(limit)
-        check_kind(session, str, "session", "the key of a session")
-        check_key(session, "session")
+        check_text(session, "session", MAX_KEY_BYTES)
         rows = await self._lines.line(owner, session, limit)
         return [
             Item(

@@ -51,7 +51,7 @@ class ScheduleSets(Firing):
         was faster, ten times in a row.
         """
         owner = self._scope.owner(tenant)
-        _check(definitions)
+        _check_definitions(definitions)
         moment = await self._scope.moment(now)
 
         async def attempt() -> Receipt:
@@ -79,7 +79,7 @@ class ScheduleSets(Firing):
         Raises NotFound; Conflict: somebody changed one of them meanwhile; and what `replace` raises.
         """
         owner = self._scope.owner(tenant)
-        _check(definitions)
+        _check_definitions(definitions)
         deleted = check_list(deleted, "deleted")
         moment = await self._scope.moment(now)
         places = await self._places(owner)
@@ -180,7 +180,8 @@ class ScheduleSets(Firing):
         return receipt
 
 
-def _check(definitions: Mapping[str, Definition]) -> None:
+def _check_definitions(definitions: Mapping[str, Definition]) -> None:
+    """Raise BadInput unless they are definitions by id."""
     check_kind(definitions, Mapping, "definitions", "a dict: an id, and what the schedule is")
     for id, definition in definitions.items():
         check_name(id, "id")

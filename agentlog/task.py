@@ -24,7 +24,7 @@ from agentlog.task_lanes import Lanes
 from agentlog.task_reads import Page, TaskReads
 from agentlog.worker import GRACE_S, Held, Loop
 from eventlog.command import Command, Receipt
-from eventlog.envelope import NewEvent, StreamId
+from eventlog.envelope import MAX_KEY_BYTES, NewEvent, StreamId, check_text
 from eventlog.errors import BadInput, Conflict
 from eventlog.events import (
     NULL,
@@ -178,8 +178,7 @@ class Tasks(TaskReads):
         """
         owner = self._scope.owner(tenant)
         check_limit(limit)
-        check_kind(queue, str, "queue", "a word")
-        check_key(queue, "queue")
+        check_text(queue, "queue", MAX_KEY_BYTES)
         check_kind(lease, Lease | None, "lease", "a Lease")
         held_by = None if lease is None else await lease.take()
         holder = Holder(worker, lease_s if lease is None else None, held_by, meta)
@@ -207,7 +206,7 @@ class Tasks(TaskReads):
         Raises ClaimLost when it is not held any more: nothing was appended.
         """
         event = TaskCompleted(NULL if result is None else raw(result), reply)
-        return await self._end(held, lambda state: task_changes.decide_end(held, event, state), meta)
+        return await self._decide_held(held, lambda state: task_changes.decide_end(held, event, state), meta)
 
     async def complete_many(self, held: Sequence[Task], *, meta: dict[str, Any] | None = None) -> list[str]:
         """Say that tasks were done, without results, in one append; return ids of those not held any more."""
@@ -246,14 +245,16 @@ class Tasks(TaskReads):
         Raises ClaimLost.
         """
         now = await self._scope.moment()
-        return await self._end(held, lambda state: task_changes.decide_fail(held, reason, now, state), meta)
+        return await self._decide_held(
+            held, lambda state: task_changes.decide_fail(held, reason, now, state), meta
+        )
 
     async def release(
         self, held: Task, reason: str | None = None, *, meta: dict[str, Any] | None = None
     ) -> Receipt | None:
         """Give a task back undone: no retry is counted. Raises ClaimLost."""
         event = TaskReleased(reason)
-        return await self._end(held, lambda state: task_changes.decide_end(held, event, state), meta)
+        return await self._decide_held(held, lambda state: task_changes.decide_end(held, event, state), meta)
 
     async def progress(
         self,
@@ -268,7 +269,9 @@ class Tasks(TaskReads):
         Raises ClaimLost: at the latest here a worker hears that it is not its task any more.
         """
         event = TaskProgressed(turn, reply)
-        return await self._end(held, lambda state: task_changes.decide_progress(held, event, state), meta)
+        return await self._decide_held(
+            held, lambda state: task_changes.decide_progress(held, event, state), meta
+        )
 
     async def cancel(
         self,
@@ -319,7 +322,7 @@ class Tasks(TaskReads):
             id, tenant, lambda state: task_changes.decide_status(id, status, reason, state), meta
         )
 
-    async def _end(self, held: Task, decide: Decide, meta: dict[str, Any] | None) -> Receipt | None:
+    async def _decide_held(self, held: Task, decide: Decide, meta: dict[str, Any] | None) -> Receipt | None:
         check_kind(held, Task | Held, "held", HELD)
         return await self._decide(held.id, held.tenant, decide, meta)
 
@@ -346,8 +349,7 @@ class Tasks(TaskReads):
             lease_s: how long after its last sign this process counts as dead.
             grace_s: how long what runs may take to end after SIGTERM.
         """
-        check_kind(queue, str, "queue", "a word")
-        check_key(queue, "queue")
+        check_text(queue, "queue", MAX_KEY_BYTES)
         selection = (self._scope.owner(tenant), queue)
 
         async def claim(holder: Holder, limit: int) -> Page:

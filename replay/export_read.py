@@ -81,10 +81,8 @@ def check_export(directory: Path, manifest: Manifest) -> None:
                 checked.add(line, event)
     except OSError as error:
         raise BadInput(f"{directory / EVENTS_FILE} cannot be read: {error.strerror}", hint=_HINT) from error
-    except (
-        ValueError,
-        OverflowError,
-    ) as error:  # errors of msgspec, of datetime, and BadInput are ValueErrors
+    # What msgspec and datetime raise, and BadInput, are ValueErrors.
+    except (ValueError, OverflowError) as error:
         raise _damaged(directory, f"a line is no event: {error}", checked.position + 1) from error
     if (hash.hexdigest(), count, length) != (manifest.sha256, manifest.events, manifest.bytes):
         raise _damaged(directory, "its lines are not those that were written", 1)

@@ -40,7 +40,7 @@ LOCK_PAUSE_S = 0.1
 async def tables_to_fill(
     log: Foldable, connection: asyncpg.Connection, projections: Sequence[InlineProjection]
 ) -> list[InlineProjection]:
-    """Return those of these whose tables are due, or are not there: these are due from now on.
+    """Return those whose tables are due or not there; what is not there is due from now on.
 
     Raises ProjectionMismatch: another release migrated the store.
     """
@@ -69,14 +69,14 @@ async def fill(
     Args:
         shares: all of them, and what each tells its progress to.
     """
-    started, timeout_s = log.clock.monotonic(), log.settings.connect_timeout_s
+    timeout_s = log.settings.connect_timeout_s
     # Moving many rows at once may take its time.
     async with session(log.reads.target, timeout_s=timeout_s, command_timeout_s=None) as connection:
         await connection.execute(filled("waiting_rows"))
         report = None
         while report is None:  # once, unless it was filled and became due again meanwhile
             report = await _fill(log, connection, projections, shares, source)
-    return report.lasted(log.clock.monotonic() - started)
+    return report
 
 
 async def _fill(
@@ -87,7 +87,7 @@ async def _fill(
     source: str,
 ) -> RebuildReport | None:
     """Fill them as of the head; None when the log has gone on since, so that nothing was changed."""
-    position = (await log.head()).position
+    started, position = log.clock.monotonic(), (await log.head()).position
     rows, events = dict.fromkeys((projection.name for projection in projections), 0), 0
     await connection.execute(filled("forget_waiting"))
     for share, tell in shares:
@@ -99,19 +99,20 @@ async def _fill(
             streams = sorted((id, one) for one, id in part.ids.items() if one.kind == projection.kind)
             for _, chunk, _ in row_chunks(part.fold, projection, streams):
                 await connection.execute(filled("add_waiting"), projection.name, chunk)
-    began = log.clock.monotonic()
+    folded = log.clock.monotonic()
     done = None
     while done is None:
         done = await _change_over(log, connection, projections, position)
     if not done:
         return None
+    ended = log.clock.monotonic()
     return RebuildReport(
         events=events,
-        seconds=0.0,
+        seconds=ended - started,
         position=position,
         rows=rows,
         differences=[],
-        gate_seconds=log.clock.monotonic() - began,
+        gate_seconds=ended - folded,
     )
 
 
@@ -120,7 +121,8 @@ async def _change_over(
 ) -> bool | None:
     """Make the tables anew, move the rows that wait into them, and let them count as filled.
 
-    Returns whether the rows are those of the head; None when somebody reads the tables just now.
+    Returns whether they are filled, by us or another host; they are not where the log has gone on since.
+    None when somebody reads the tables just now.
     """
     schema = log.settings.schema
     try:

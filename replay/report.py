@@ -74,10 +74,6 @@ class RebuildReport(msgspec.Struct, frozen=True, kw_only=True):
     differences: list[Finding]
     gate_seconds: float = 0.0
 
-    def lasted(self, seconds: float) -> RebuildReport:
-        """Return it with another duration."""
-        return msgspec.structs.replace(self, seconds=seconds)
-
 
 def merged(reports: Sequence[RebuildReport], seconds: float) -> RebuildReport:
     """Return what rebuilds of parts did as what one did; at least one. `seconds`: what they took together."""

@@ -48,7 +48,7 @@ def import_transcripts(
         Of cron jobs in a dump of rsclaw that name none: that of the host it ran on, as Europe/Berlin.
     """
 
-    check_readable(paths)
+    check_any_is_there(paths)
 
     async def work(store: Store, output: Output, progress: Progress) -> int:
         if format == "rsclaw":
@@ -66,7 +66,7 @@ def import_transcripts(
     return with_store(options, work, create=True)
 
 
-def check_readable(paths: list[Path]) -> None:
+def check_any_is_there(paths: list[Path]) -> None:
     """Raise BadInput when none of the paths is there, before a store is made for nothing."""
     from replay.imports.files import unreadable
 

@@ -190,7 +190,8 @@ def queue_times(asked: Asked) -> Ranking:
 
 def claims(asked: Asked) -> Ranking:
     """How often items and tasks had to be claimed."""
-    rows = sorted(asked.dicts("retries"), key=lambda row: row["claims"])  # so that none pushes the other out
+    # By claims before kind: where there are more bars than fit, those of most claims go, and not all tasks.
+    rows = sorted(asked.dicts("retries"), key=lambda row: row["claims"])
     bars = tuple(
         RankingRow(
             f"{row['work']} · {_times(row['claims'])}", float(row["items"]), figure(row["share"], "fraction"),

@@ -130,7 +130,7 @@ def _value(query: str, parameter: Parameter, given: Mapping[str, Any]) -> Any:
     try:
         return _READERS[parameter.type](value)
     except (TypeError, ValueError) as error:
-        wanted = _EXAMPLES.get(parameter.type, parameter.type)
+        wanted = _WANTED[parameter.type]
         raise BadInput(
             f"{parameter.name} is {shown(value)} and must be a {wanted}",
             hint=parameter.meaning if parameter.type != "date" else "give a day of UTC, or none",
@@ -160,7 +160,12 @@ def _varchar(value: Any) -> str:
     return value
 
 
-_EXAMPLES = {"date": "date such as 2026-11-01", "bigint": "whole number", "double": "number"}
+_WANTED = {
+    "date": "date such as 2026-11-01",
+    "bigint": "whole number",
+    "double": "number",
+    "varchar": "text",
+}
 _READERS: dict[str, Callable[[Any], Any]] = {
     "date": _date,
     "bigint": _bigint,

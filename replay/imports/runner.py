@@ -69,9 +69,10 @@ async def import_paths(
         await asyncio.gather(*workers, return_exceptions=True)
     summary = run.summary
     if summary.refused and not summary.files and not summary.empty:
-        first, *more = [refused.reason for refused in summary.refused[:3]]
-        reasons = f"nothing could be imported: {'; '.join([first, *more])}" if more else first
-        raise BadInput(reasons, refused=summary.refused)
+        told = "; ".join(refused.reason for refused in summary.refused[:3])
+        if len(summary.refused) > 1:
+            told = f"nothing could be imported: {told}"
+        raise BadInput(told, refused=summary.refused)
     return summary
 
 

@@ -115,5 +115,12 @@ def test_ctrl_c_stops_a_question_that_is_not_awaited(tmp_path):
     archive.close()
 
 
+def test_an_answer_that_is_printed_is_not_asked_for_by_that():
+    """A debugger that shows it would block for as long as the question takes."""
+    asked = []
+    answer = Answer(asked.append, lambda: asyncio.sleep(0))
+    assert (repr(answer), asked) == ("<Answer, not asked for yet>", [])
+
+
 async def _awaited(answer: Answer) -> Answer:
     return await answer

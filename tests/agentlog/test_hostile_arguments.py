@@ -35,7 +35,7 @@ from tests.docs.test_handles import HANDLES, methods
 HOSTILE: list[Any] = [
     None, True, 0, -1, 2**70, 1.5, float("nan"), float("inf"), float("-inf"), 1e18,
     "", "x" * 300, "a\0b", "\ud800", b"x", [], {}, [None], object(),
-10**5000, datetime(2026, 1, 1), datetime.max.replace(tzinfo=UTC), datetime.min.replace(tzinfo=UTC),
+    10**5000, datetime(2026, 1, 1), datetime.max.replace(tzinfo=UTC), datetime.min.replace(tzinfo=UTC),
     Decimal("NaN"), Decimal("1e999999"),
 ]  # fmt: skip
 # Of all these, for what is looked at in one place, whichever method is called; and for a past.
@@ -362,7 +362,7 @@ async def test_whatever_stands_in_an_argument_is_done_or_refused_and_then_change
 
 
 @pytest.mark.parametrize("place", [place for place in PLACES if place not in NOW_ONLY])
-async def test_so_it_is_with_a_store_as_of_a_moment(
+async def test_a_store_as_of_a_moment_refuses_what_appends_in_errors_of_ours(
     store: agentlog.Store, place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What appends is refused there, whatever it is given."""

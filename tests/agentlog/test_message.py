@@ -77,7 +77,7 @@ def test_usage_and_cost_are_exact():
         ({"role": "user"}, {"usage": {"input_tokens": "five"}}, "usage"),
         ({"role": "user"}, {"cost": 0.1}, "float"),
         ({"role": "user"}, {"cost": "much"}, "much"),
-        ({"role": "user"}, {"cost": "1e999999"}, r"cost Decimal|cost '1e999999' must be finite, below 10\^8"),
+        ({"role": "user"}, {"cost": "1e999999"}, r"cost '1e999999' must be finite, below 10\^8"),
         ({"role": "user"}, {"cost": 10**8}, "below 10"),
         ({"role": "user"}, {"cost": "1e-51"}, "at most 50 digits"),
         ({"role": "user"}, {"cost": Decimal("NaN")}, "must be finite"),

@@ -141,8 +141,8 @@ async def test_the_past_cannot_be_changed(store: agentlog.Store):
     assert await store.log.head() == head
 
 
-async def test_who_waits_and_who_works_in_the_past(store: agentlog.Store):
-    """A line can be looked at as it stood; nothing is claimed there."""
+async def test_a_line_of_the_past_can_be_looked_at_and_nothing_is_claimed_there(store: agentlog.Store):
+    """As it stood: what came later is not in it, and what was claimed by then does not wait."""
     for id in ("first", "second"):
         await store.queue.enqueue("a", {}, id=id)
     await store.queue.claim("w")

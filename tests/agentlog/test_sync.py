@@ -263,6 +263,6 @@ def test_a_worker_without_await_ends_what_it_was_given_by_itself(store: agentlog
 
 
 def test_an_answer_that_is_printed_says_what_it_is(store: agentlog.sync.Store):
-    """And is not asked for by that."""
+    """Without `await` it was asked before it was given."""
     answer = store.archive.sql("select 1 as one, 2 as two")
     assert repr(answer) == "<Answer: 1 rows of one, two>"

@@ -60,7 +60,7 @@ def test_what_is_not_there_is_said(cli: Cli, words: list[str], said: str):
     assert said in answer.err
 
 
-def test_a_session_of_no_branches_is_no_mistake(cli: Cli):
+def test_a_session_that_has_nothing_to_list_is_no_mistake(cli: Cli):
     """It is there, and has nothing yet."""
     cli("sessions", "create", "s")
     for command in ("heads", "summaries", "compactions"):

@@ -91,7 +91,7 @@ def test_values_are_read_as_what_they_are_meant_to_be():
         ("longest_sessions", {"count": -1}, "refuses"),
         ("anomalies", {"threshold": True}, "must be a number"),
         ("session_tree", {}, "needs 'session'"),
-        ("session_tree", {"session": 7}, "must be a varchar"),
+        ("session_tree", {"session": 7}, "must be a text"),
     ],
 )
 def test_what_a_query_cannot_be_asked_with_is_refused_by_name(name, given, told):

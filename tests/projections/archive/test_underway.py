@@ -10,6 +10,7 @@ import pytest
 
 from eventlog.errors import Closed
 from tests.projections.archive.history import History
+from tests.support.questions import ENDLESS
 
 
 def test_who_closes_an_archive_stops_what_is_asked(tmp_path: Path) -> None:
@@ -22,7 +23,7 @@ def test_who_closes_an_archive_stops_what_is_asked(tmp_path: Path) -> None:
     def ask() -> None:
         with archive.ask(history.head) as connection:
             begun.set()
-            connection.sql("select count(*) from range(1e15::bigint)")
+            connection.sql(ENDLESS)
 
     with ThreadPoolExecutor() as threads:
         asked = [threads.submit(ask) for _ in range(3)]
