@@ -14,13 +14,14 @@ from agentlog.configuration import Configuration, Postgres, configure
 from agentlog.local import LocalStore
 from agentlog.servers import Tell, bring_up_to_date, nobody_listens, server_of
 from agentlog.store import Store
+from eventlog.errors import AgentlogError, BadInput, shown
 from eventlog.local import LocalCopy
 from eventlog.log import Log
 from eventlog.postgres.connect import Target
 from eventlog.projection import InlineProjection
 from eventlog.settings import Settings
 from projections.archive import Archive
-from projections.catalog import VIEWS_SQL
+from projections.catalog import INLINE, VIEWS_SQL
 from replay.rebuild import rebuild
 
 
@@ -112,7 +113,7 @@ async def _open(configuration: Configuration, migrate: bool | None, tell: Tell |
             say(f"folding {', '.join(stale)} anew")
             # Opened for this alone: nobody appends before these tables are filled.
             async with await open_log(target, unfilled=True) as log:
-                await rebuild(log, stale)
+                await _fold_anew(log, stale, configuration)
         log = await open_log(target)
         stack.push_async_callback(log.close)
         archive = Archive(
@@ -126,3 +127,20 @@ async def _open(configuration: Configuration, migrate: bool | None, tell: Tell |
         if settings.scrub_events_per_s and not configuration.tenant:
             store.start_scrub(settings.scrub_events_per_s)
         return store
+
+
+async def _fold_anew(log: Log, names: Sequence[str], configuration: Configuration) -> None:
+    """Fill tables that are due. A fold of the caller's own may fail in any way: raises BadInput then."""
+    try:
+        await rebuild(log, names)
+    except AgentlogError:
+        raise
+    except Exception as error:
+        own = sorted({fold.name for fold in configuration.folds} - {fold.name for fold in INLINE})
+        if not own:
+            raise
+        raise BadInput(
+            f"the log cannot be folded into {', '.join(own)}: {type(error).__name__}: {shown(error)}",
+            hint="mend that projection, or leave it out and run `agentlog schema migrate`; until then nobody"
+            " can append",
+        ) from error

@@ -74,7 +74,9 @@ async def bring_up_to_date(
             if not migrate:
                 return ()
         except ProjectionMismatch as mismatch:
-            if not (migrate or (embedded and migrate is None)) or not _is_upgrade(mismatch, folds):
+            if not (migrate or (embedded and migrate is None)):
+                raise
+            if not _is_upgrade(mismatch, folds, without_unfilled=bool(migrate)):
                 raise
         except SchemaMismatch:
             if not (migrate or (embedded and migrate is None)):
@@ -84,12 +86,22 @@ async def bring_up_to_date(
         return (await schema.migrate(connection, settings.schema, folds, (VIEWS_SQL,))).rebuild
 
 
-def _is_upgrade(mismatch: ProjectionMismatch, projections: Sequence[InlineProjection]) -> bool:
-    """Whether every fold that the store knows is known here, in that version or a later one."""
+def _is_upgrade(
+    mismatch: ProjectionMismatch, projections: Sequence[InlineProjection], *, without_unfilled: bool = False
+) -> bool:
+    """Whether every fold that the store knows is known here, in that version or a later one.
+
+    Args:
+        without_unfilled: or has a table that was never filled, which goes: the way back from a projection
+            of one's own whose fold fails.
+    """
     ours = {projection.name: projection.version for projection in projections}
     stored = versions_of(str(mismatch.__dict__.get("stored", "")))
     # Negative: that table has yet to be rebuilt, for that version.
-    return all(abs(version) <= ours.get(name, -1) for name, version in stored.items())
+    return all(
+        abs(version) <= ours.get(name, -1) or (without_unfilled and version < 0 and name not in ours)
+        for name, version in stored.items()
+    )
 
 
 def nobody_listens(text: str) -> None:

@@ -6,8 +6,8 @@ rows wait in a temporary table of this connection. One transaction under the gat
 anew with their views, moves the rows in, and lets them count as filled.
 
 Readers see the table of before until that commit, and wait while it is made; never a part. Whoever reads
-for long is waited for; where transactions of readers overlap without a pause, without end. A crash leaves
-nothing but what was due before. The price: these rows take their room twice meanwhile, and the log is
+for long is waited for, a little longer each time, and then those who come meanwhile wait as well. A crash
+leaves nothing but what was due before. The price: these rows take their room twice meanwhile, and the log is
 folded in this process alone.
 
 A transaction at repeatable read that began before that commit and comes to such a table after it finds it
@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from itertools import chain, repeat
 
 import asyncpg
 
@@ -32,8 +33,10 @@ from replay.shares import Share, ShareFold
 from replay.statements import filled
 from replay.tables import filled_for, row_chunks
 
-# How long a reader is waited for at a time: less than the second after which Postgres looks for deadlocks.
-LOCK_TIMEOUT = "200ms"
+# How long readers are waited for: at first less than the second after which Postgres looks for deadlocks, and
+# those that come meanwhile wait that long; then twice as long each time, or readers that overlap would be
+# waited for without end.
+LOCK_WAITS_MS = (200, 400, 800, 1_600, 3_200, 6_400, 12_800, 25_600)
 LOCK_PAUSE_S = 0.1
 
 
@@ -100,9 +103,9 @@ async def _fill(
             for _, chunk, _ in row_chunks(part.fold, projection, streams):
                 await connection.execute(filled("add_waiting"), projection.name, chunk)
     folded = log.clock.monotonic()
-    done = None
+    done, waits_ms = None, chain(LOCK_WAITS_MS, repeat(LOCK_WAITS_MS[-1]))
     while done is None:
-        done = await _change_over(log, connection, projections, position)
+        done = await _change_over(log, connection, projections, position, next(waits_ms))
     if not done:
         return None
     ended = log.clock.monotonic()
@@ -117,12 +120,18 @@ async def _fill(
 
 
 async def _change_over(
-    log: Foldable, connection: asyncpg.Connection, projections: Sequence[InlineProjection], position: int
+    log: Foldable,
+    connection: asyncpg.Connection,
+    projections: Sequence[InlineProjection],
+    position: int,
+    wait_ms: int,
 ) -> bool | None:
     """Make the tables anew, move the rows that wait into them, and let them count as filled.
 
+    Args:
+        wait_ms: for whoever reads one of the tables.
     Returns whether they are filled, by us or another host; they are not where the log has gone on since.
-    None when somebody reads the tables just now.
+    None when somebody read the tables for so long.
     """
     schema = log.settings.schema
     try:
@@ -135,7 +144,7 @@ async def _change_over(
                 return True  # another host was quicker
             if await connection.fetchval(filled("head_position", schema=schema)) != position:
                 return False
-            await _drop(connection, schema, waiting)
+            await _drop(connection, schema, waiting, wait_ms)
             for projection in waiting:
                 await connection.execute(log.reads.sql(projection.table_sql))
                 await connection.execute(filled_for("insert_waiting", schema, projection), projection.name)
@@ -147,19 +156,21 @@ async def _change_over(
             )
             # Whoever keeps states of streams reads them anew, as after any rebuild that wrote rows.
             await connection.execute(filled("next_epoch", schema=schema))
-    except asyncpg.LockNotAvailableError:
+    except (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError):
         await asyncio.sleep(LOCK_PAUSE_S)
         return None
     return True
 
 
-async def _drop(connection: asyncpg.Connection, schema: str, projections: Sequence[InlineProjection]) -> None:
-    """Drop tables. Raises LockNotAvailableError at once where somebody reads them.
+async def _drop(
+    connection: asyncpg.Connection, schema: str, projections: Sequence[InlineProjection], wait_ms: int
+) -> None:
+    """Drop tables. Raises LockNotAvailableError where somebody reads them for longer.
 
-    Waiting would hold up all readers behind one that takes long, and could end in a deadlock with one that
-    has a table and waits for the next.
+    Waiting holds up all readers behind one that takes long, and can end in a deadlock with one that has a
+    table and waits for the next.
     """
-    await connection.execute(filled("lock_timeout", timeout=LOCK_TIMEOUT))
+    await connection.execute(filled("lock_timeout", timeout=f"{wait_ms}ms"))
     for projection in projections:
         await connection.execute(filled("drop_table", schema=schema, table=projection.name))
     await connection.execute(filled("lock_timeout", timeout="0"))

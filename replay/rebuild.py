@@ -122,8 +122,10 @@ async def compare(
 
 
 def chosen(projections: Sequence[InlineProjection], names: Sequence[str] | None) -> list[InlineProjection]:
-    """Return the projections of these names; raises BadInput for one there is not."""
+    """Return the projections of these names. Raises BadInput: there is no such one, or no name."""
     known = {projection.name: projection for projection in projections}
+    if names is not None and not names:
+        raise BadInput("no projection is named", hint="name one, or give None for all")
     for name in names or ():
         if name not in known:
             raise BadInput(f"no projection is called {name!r}", hint=f"there are {', '.join(sorted(known))}")

@@ -53,6 +53,26 @@ async def test_an_own_projection_is_kept_with_each_append_once_the_store_is_open
         assert await rows(store) == [("a", 2, "assistant")]
 
 
+def failing(state: Said, said: Any, version: int) -> Said:
+    raise RuntimeError("not what I expected")
+
+
+FAILING = own_projection("failing", kind="session", state=Said, evolve=failing, types=["message_appended"])
+
+
+async def test_there_is_a_way_back_from_an_own_projection_whose_fold_fails(open_store):
+    """It is named, nobody appends meanwhile, and asking to migrate without it takes its table away."""
+    async with open_store() as store:
+        await store.conversation.append("a", {"role": "user", "content": "one"})
+    with pytest.raises(BadInput, match=r"cannot be folded into failing: RuntimeError: .*schema migrate"):
+        await open_store(projections=(FAILING,))
+    with pytest.raises(ProjectionMismatch, match="failing"):
+        await open_store(migrate=None)
+    async with open_store(migrate=True) as store:
+        await store.conversation.append("a", {"role": "user", "content": "two"})
+        assert await store.verify() == []
+
+
 def test_the_environment_names_projections_for_commands():
     """Arguments win; two of one name, and what is none, are refused."""
     named = configure(environment={"AGENTLOG_PROJECTIONS": f" {__name__}:SAID, "})

@@ -202,6 +202,8 @@ async def test_an_unknown_table_or_source_is_refused(spoiled: Spoiled):
     log = await spoiled.log()
     with pytest.raises(BadInput, match="no projection is called 'nope'"):
         await rebuild(log, ["nope"])
+    with pytest.raises(BadInput, match="no projection is named"):
+        await rebuild(log, [])
     with pytest.raises(BadInput, match="source 'tape'"):
         await rebuild(log, source="tape")
 
