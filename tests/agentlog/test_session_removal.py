@@ -8,6 +8,7 @@ import pytest
 
 from agentlog import session_removal
 from agentlog.errors import WrongTenant
+from eventlog.envelope import StreamId
 from eventlog.events import SESSION
 
 PAST, FUTURE = datetime(2020, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
@@ -120,7 +121,7 @@ async def test_retention_counts_from_the_last_event_of_any_kind(store):
 
     assert await store.sessions.cleanup(retention_days=30) == 0
     assert await store.sessions.cleanup(retention_days=0.0) == 1
-    assert (await store.log.read_stream(("", SESSION, "main")))[-1].type == "session_deleted"
+    assert (await store.log.read_stream(StreamId("", SESSION, "main")))[-1].type == "session_deleted"
 
 
 async def test_cleanup_goes_through_every_page_and_every_tenant(store, open_store, monkeypatch):
