@@ -34,7 +34,7 @@ class Underway:
                 self._changed.notify_all()
 
     def stop(self) -> None:
-        """Stop what is being asked, and return when nothing is any more: within moments.
+        """Stop what is being asked, and return when nothing is any more: when DuckDB has ended its step.
 
         Not of another process: a child of a fork has none of the threads that ask.
         """

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from copy import copy
 from functools import partial
 from pathlib import Path
@@ -75,6 +75,14 @@ def newer(*names: str) -> list[InlineProjection]:
     return made
 
 
+def opening_with(spoiled: Spoiled, folds: Sequence[InlineProjection]) -> Callable[..., Awaitable[Log]]:
+    """Opens the log as a process of that release does."""
+    return partial(
+        Log.open, spoiled.data, spoiled.postgres,
+        projections=folds, views_sql=[VIEWS_SQL], settings=spoiled.settings,
+    )  # fmt: skip
+
+
 async def test_a_table_that_a_release_made_anew_is_due_until_its_rebuild_has_committed(spoiled: Spoiled):
     """Invariant 6. A part of what is due done leaves the rest due; writers come after the last."""
     await spoiled.fill()
@@ -82,10 +90,7 @@ async def test_a_table_that_a_release_made_anew_is_due_until_its_rebuild_has_com
     await spoiled.close()
     folds = newer("conversations", "sessions")
     assert sorted(await migrated(spoiled, folds)) == ["conversations", "sessions"]
-    opening = partial(
-        Log.open, spoiled.data, spoiled.postgres,
-        projections=folds, views_sql=[VIEWS_SQL], settings=spoiled.settings,
-    )  # fmt: skip
+    opening = opening_with(spoiled, folds)
     with pytest.raises(ProjectionMismatch, match="conversations, sessions have yet to be folded"):
         await opening()
     async with await opening(unfilled=True) as log:
@@ -131,11 +136,7 @@ async def test_readers_see_the_table_of_before_until_an_upgrade_has_filled_the_n
             seen.append(await spoiled.tables())
 
     reader = asyncio.create_task(read_on())
-    opening = Log.open(
-        spoiled.data, spoiled.postgres,
-        projections=folds, views_sql=[VIEWS_SQL], settings=spoiled.settings, unfilled=True,
-    )  # fmt: skip
-    async with await opening as log:
+    async with await opening_with(spoiled, folds)(unfilled=True) as log:
         report = await rebuild(log, ["conversations", "sessions"], shares=shares)
     rebuilt.set()
     await reader
@@ -145,6 +146,43 @@ async def test_readers_see_the_table_of_before_until_an_upgrade_has_filled_the_n
     assert await spoiled.tables() == before
 
 
+async def test_an_upgrade_gets_its_turn_among_readers_that_overlap(
+    spoiled: Spoiled, monkeypatch: pytest.MonkeyPatch
+):
+    """It waits longer each time it was in vain. Who comes meanwhile waits behind it, for the new table."""
+    monkeypatch.setattr("replay.fill.LOCK_WAITS_MS", (20, 60_000))
+    await spoiled.fill()
+    before = await spoiled.table("sessions")
+    await spoiled.close()
+    folds = newer("sessions")
+    await migrated(spoiled, folds)
+    waits = (
+        "SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+        " AND query LIKE '%{schema}.sessions%' AND now() - query_start > interval '300 ms'"
+    )
+
+    async def waiting(count: int) -> None:
+        while len(await spoiled.sql(waits)) < count:
+            pass  # each look is a question to Postgres
+
+    first = await asyncpg.connect(**spoiled.postgres)
+    try:
+        reading = first.transaction()
+        await reading.start()
+        await first.fetch(f"SELECT 1 FROM {spoiled.schema}.sessions")
+        async with await opening_with(spoiled, folds)(unfilled=True) as log, asyncio.timeout(60):
+            upgrade = asyncio.create_task(rebuild(log, ["sessions"]))
+            await waiting(1)
+            second = asyncio.create_task(spoiled.table("sessions"))
+            await waiting(2)
+            assert not upgrade.done()
+            await reading.rollback()
+            await upgrade
+            assert await second == before
+    finally:
+        await first.close()
+
+
 async def test_an_upgrade_that_two_hosts_fill_at_once_is_filled_once(spoiled: Spoiled):
     """The second finds it filled under the gate, and leaves what was appended since alone."""
     await spoiled.fill()
@@ -152,11 +190,7 @@ async def test_an_upgrade_that_two_hosts_fill_at_once_is_filled_once(spoiled: Sp
     await spoiled.close()
     folds = newer("sessions")
     await migrated(spoiled, folds)
-    opening = partial(
-        Log.open, spoiled.data, spoiled.postgres,
-        projections=folds, views_sql=[VIEWS_SQL], settings=spoiled.settings, unfilled=True,
-    )  # fmt: skip
-    async with await opening() as log:
+    async with await opening_with(spoiled, folds)(unfilled=True) as log:
         await asyncio.gather(*(rebuild(log, ["sessions"]) for _ in range(3)))
         await log.append(Command([new(SESSION, message("later"), id=spoiled.ids.next())]))
         assert len((await spoiled.tables())["sessions"]) == len(before["sessions"])
