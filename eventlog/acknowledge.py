@@ -21,6 +21,12 @@ from eventlog.mirror import Mirror
 from eventlog.segment.store import Block
 
 BATCHES_MAX = 4
+# Blocks are written and synced in the event loop's thread while that takes no longer than this. Another
+# thread needs longer where many agents append: at each of four steps it waits for the interpreter, which
+# Python takes from a busy thread every 5 ms.
+QUICK_S = 0.005
+# After a slow one so many writes go to the other thread before one is tried here again.
+SLOW_WRITES = 30
 HEAL_INTERVAL_S = 0.5
 IDLE_MARK_S = 1.0
 
@@ -47,6 +53,7 @@ class Acknowledger:
         self._clock = clock
         self._queue: asyncio.Queue[Committed | None] = asyncio.Queue(BATCHES_MAX)
         self._busy = False
+        self._to_thread = 0  # so many writes yet
         self._healed_at = -HEAL_INTERVAL_S
         self._healing = asyncio.Lock()
         self._idle_mark: asyncio.TimerHandle | None = None
@@ -61,7 +68,7 @@ class Acknowledger:
         if committed.block is None or self.trouble is not None or not self.idle:
             return False
         try:
-            if not self.mirror.write_now(committed.block):
+            if not self._write_here([committed.block]):
                 return False
         except Exception as error:  # whatever it is, the caller must hear that Postgres has it
             self._fail([committed], error)
@@ -169,10 +176,24 @@ class Acknowledger:
             await self.mirror.catch_up(last)
             return
         blocks = [committed.block for committed in group if committed.block is not None]
-        if blocks:
+        # Who does not wait for the segment is not held up by the disk either.
+        here = all(pending.wait_for_mirror for committed in group for pending, _ in committed.waiting)
+        if blocks and not (here and self._write_here(blocks)):
             await self.mirror.write(blocks)
         if any(committed.block is None for committed in group):
             await self.mirror.catch_up(max(committed.last_position for committed in group))
+
+    def _write_here(self, blocks: Sequence[Block]) -> bool:
+        """Write and sync in this very thread, where the disk is quick enough for that. False: not done."""
+        if self._to_thread > 0:
+            self._to_thread -= 1
+            return False
+        begin = self._clock.monotonic()
+        try:
+            return self.mirror.write_now(blocks)
+        finally:
+            if self._clock.monotonic() - begin > QUICK_S:
+                self._to_thread = SLOW_WRITES
 
     def _fail(self, group: Sequence[Committed], error: BaseException) -> None:
         if not isinstance(error, MirrorUnavailable) or self.trouble is None:

@@ -45,11 +45,11 @@ class Mirror:
     def durable_position(self) -> int:
         return self.store.durable_position
 
-    def write_now(self, block: Block) -> bool:
-        """Write and sync one block in this thread. False: it does not fit on, use `write`."""
+    def write_now(self, blocks: Sequence[Block]) -> bool:
+        """Write and sync blocks in this thread. False: they do not fit on, use `write`."""
         try:
             # In the event loop's thread: another process that writes here is not waited for.
-            self.store.append([block], wait=False)
+            self.store.append(blocks, wait=False)
         except (NotContiguous, BlockingIOError):
             return False
         self.store.sync()

@@ -59,7 +59,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "archive_memory_bytes": 2_000_000_000,
     },
     "high_throughput": {
-        "batch_events_max": 96,
+        "batch_events_max": 128,
         "read_connections_max": 32,
         "read_connection_wait_s": 10.0,
         "read_connection_idle_max_s": 300.0,
@@ -82,8 +82,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     # Postgres schema that holds the log; one log per schema.
     schema: str = "agentlog"
     # Events in one append batch. Larger batches save round trips, smaller ones let the commit of
-    # one overlap with the sync of the one before; the optimum is flat between 32 and 96.
-    batch_events_max: int = 64
+    # one overlap with the callers of the one before; the optimum is flat between 64 and 128.
+    batch_events_max: int = 96
     # Bytes of payload in one batch; bounds memory and the time the gate is held.
     batch_bytes_max: int = 8 * 1024 * 1024
     # Commands waiting for the writer before `append` makes callers wait: back-pressure.

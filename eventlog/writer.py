@@ -32,6 +32,9 @@ from eventlog.settings import Settings
 
 RECONNECT_INTERVAL_S = 0.05
 ATTEMPTS_MAX = 5
+# A batch takes so many commands, or half of those under way: while that half is in Postgres, the callers of
+# the other are told, decide and form the next batch. In one batch all of them would only wait in turn.
+HALVED_FROM = 16
 
 
 class Writer:
@@ -66,6 +69,7 @@ class Writer:
         self._known = KnownStreams()
         self._waiting: deque[Pending] = deque()
         self._again: list[Pending] = []  # refused or deferred; they go before `_waiting`
+        self._under_way = 0  # commands whose callers have not been told
         self._working = False
         self._ticks = count(1)
         self._outage = Outage(settings, clock)
@@ -89,22 +93,26 @@ class Writer:
         while len(self._waiting) >= self._settings.queue_commands_max:
             self._taken.clear()
             await self._taken.wait()
-        self._check_open()  # once more: it may have been closed while this waited
+        if self._closing:  # while this waited
+            raise _closed()
         future: asyncio.Future[Receipt] = asyncio.get_running_loop().create_future()
         pending = Pending(command, length, future, next(self._ticks), wait_for_mirror)
         pending.maybe_sent = self._outcomes.is_doubtful(command.events[0].id)
         self._waiting.append(pending)
+        self._under_way += 1
         self._arrived.set()
         try:
             return await future
         except asyncio.CancelledError:
             self._outcomes.doubt(command)  # it may be on its way; who repeats it hears the truth
             raise
+        finally:
+            self._under_way -= 1
 
     def _check_open(self) -> None:
         self._home.check()
         if self._closing:
-            raise Closed("the log was closed", hint="open it again")
+            raise _closed()
 
     def known(self, stream: StreamId) -> StreamState | None:
         """The stream as this process last knew it; others may have appended since."""
@@ -160,8 +168,9 @@ class Writer:
         self._again = []
         taken: list[Pending] = []
         events = length = 0
+        commands_max = max(HALVED_FROM, -(-self._under_way // 2))
         for queue in (again, self._waiting):
-            while queue and events < self._settings.batch_events_max:
+            while queue and events < self._settings.batch_events_max and len(taken) < commands_max:
                 pending = queue[0]
                 if taken and (
                     pending.alone or taken[0].alone or length + pending.bytes > self._settings.batch_bytes_max
@@ -383,3 +392,7 @@ class Writer:
             return False
         await self._hand_over(Committed(receipt.last_position, None, [(pending, receipt)]))
         return True
+
+
+def _closed() -> Closed:
+    return Closed("the log was closed", hint="open it again")

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import errno
 import threading
+import time
 
 import pytest
 
-from eventlog.acknowledge import HEAL_INTERVAL_S
+from eventlog.acknowledge import HEAL_INTERVAL_S, QUICK_S, SLOW_WRITES
 from eventlog.clock import SystemClock
 from eventlog.command import Command, Receipt
 from eventlog.errors import Closed, MirrorUnavailable, NotMirrored
@@ -34,6 +35,25 @@ class PushedClock(SystemClock):
         self.ahead_s += HEAL_INTERVAL_S
 
 
+class WatchedIo(SystemIo):
+    """Notes which thread syncs; `slow` makes a sync take longer than the event loop may be held up."""
+
+    def __init__(self) -> None:
+        self.slow = False
+        self.in_loop: list[bool] = []
+
+    def fdatasync(self, fd: int) -> None:
+        self.in_loop.append(threading.current_thread() is threading.main_thread())
+        if self.slow:
+            time.sleep(2 * QUICK_S)
+        super().fdatasync(fd)
+
+
+def after_a_slow_write(log: Log) -> None:
+    """What is written next is written in another thread: the test holds it up."""
+    log._parts.acknowledger._to_thread = SLOW_WRITES
+
+
 def segment_lines(log: Log) -> bytes:
     return b"".join(lines for _, lines in log.segments.read_raw())
 
@@ -51,6 +71,7 @@ async def test_invariant_2_nobody_is_told_before_the_sync(opened: OpenLog):
     io = FailingIo()
     log = await opened(io=io)
     await log.append(saying(A))
+    after_a_slow_write(log)
     io.held["fdatasync"] = threading.Event()
     appends = [asyncio.ensure_future(log.append(saying(stream))) for stream in (A, B)]
     while (await log.head()).position < 3:
@@ -84,6 +105,7 @@ async def test_durability_postgres_returns_before_the_sync_and_the_segment_follo
 async def test_durability_postgres_can_be_the_log_s_own_and_both_a_command_s(opened: OpenLog):
     io = FailingIo()
     log = await opened(io=io, durability="postgres")
+    after_a_slow_write(log)
     io.held["fdatasync"] = threading.Event()
     await asyncio.wait_for(log.append(saying(A)), 20)
     strict = asyncio.ensure_future(log.append(saying(A, durability="both")))
@@ -92,6 +114,32 @@ async def test_durability_postgres_can_be_the_log_s_own_and_both_a_command_s(ope
     io.held.pop("fdatasync").set()
     await strict
     await assert_level(log, 2)
+
+
+async def test_a_quick_disk_is_written_in_the_event_loop_and_a_slow_one_is_not(opened: OpenLog):
+    """To hand it to another thread takes longer than a quick sync; a slow one would hold up everybody."""
+    io = WatchedIo()
+    log = await opened(io=io)
+    await log.append(saying(A))  # makes the segment
+    log._parts.acknowledger._to_thread = 0  # whatever that took
+    io.in_loop.clear()
+    io.slow = True
+    for _ in range(SLOW_WRITES + 2):
+        await asyncio.gather(log.append(saying(A)), log.append(saying(B)))
+    assert io.in_loop == [True, *[False] * SLOW_WRITES, True]
+    await assert_level(log, 1 + 2 * (SLOW_WRITES + 2))
+
+
+async def test_who_does_not_wait_for_the_segment_is_not_held_up_by_the_disk(opened: OpenLog):
+    """Not by the sync of somebody else's events in the same batch either."""
+    io = WatchedIo()
+    log = await opened(io=io)
+    await log.append(saying(A))
+    log._parts.acknowledger._to_thread = 0
+    io.in_loop.clear()
+    await asyncio.gather(log.append(saying(A)), log.append(saying(B, durability="postgres")))
+    await assert_level(log, 3)
+    assert io.in_loop == [False]
 
 
 async def test_closing_brings_the_segment_level_for_those_who_did_not_wait(opened: OpenLog):
@@ -105,6 +153,7 @@ async def test_a_repeat_that_waits_for_the_segment_waits_for_it(opened: OpenLog)
     """Beside one with the same key that does not."""
     io = FailingIo()
     log = await opened(io=io)
+    after_a_slow_write(log)
     io.held["fdatasync"] = threading.Event()
     eager = asyncio.ensure_future(log.append(saying(A, idempotency_key="k", durability="postgres")))
     patient = asyncio.ensure_future(log.append(saying(A, idempotency_key="k")))

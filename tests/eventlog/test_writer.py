@@ -14,6 +14,7 @@ from eventlog.command import Command
 from eventlog.envelope import StreamId
 from eventlog.errors import BadInput, Closed, Conflict, LogUnavailable
 from eventlog.log import Log
+from eventlog.writer import HALVED_FROM
 from tests.eventlog.conftest import OpenLog
 from tests.support.builders import (
     TALLIES,
@@ -204,6 +205,16 @@ async def test_batches_keep_to_their_limits(opened: OpenLog):
     for batch in batches.values():
         assert len(batch) <= 4 or len(batch) == 9
         assert sum(len(bytes(event.data)) for event in batch) <= 40_000
+
+
+@pytest.mark.parametrize(
+    ("commands", "batches"), [(HALVED_FROM, [HALVED_FROM]), (4 * HALVED_FROM, [2 * HALVED_FROM] * 2)]
+)
+async def test_a_batch_takes_half_of_many_commands_so_that_both_sides_have_work(
+    log: Log, commands: int, batches: list[int]
+):
+    await asyncio.gather(*[log.append(saying(story(str(n)))) for n in range(commands)])
+    assert [len(block) for block in log.segments.read()] == batches
 
 
 async def test_a_caller_who_went_away_before_it_was_sent_leaves_nothing(opened: OpenLog):
