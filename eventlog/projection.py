@@ -25,6 +25,7 @@ from typing import Any, Protocol, runtime_checkable
 import msgspec
 from msgspec import Raw
 
+_BACKSLASH = ord("\\")
 # An escaped NUL: its backslash is not itself escaped by one before it.
 _NUL = re.compile(rb"(?<!\\)((?:\\\\)*)\\u0000")
 
@@ -72,7 +73,7 @@ class InlineProjection(Protocol):
         kind: the stream kind it folds. Events of other streams never reach it.
         types: event types that can change the state. Others are skipped unread.
         begins: those of `types` of which only a stream's first event changes anything: where there
-            is a state, `evolve` is not asked.
+            is a state, `evolve` returns that, and may not even be asked.
         state: the Struct that is state and row at once: its fields are the table's columns.
         row_key: fields of the state that complete the primary key after stream_id; empty for one
             row per stream. When an event changes them, the row written before stays as it is.
@@ -115,7 +116,8 @@ class Stepping(Protocol):
 
 def without_nul(text: bytes) -> bytes:
     """Return JSON in which every NUL is U+FFFD, for text columns, which hold none. The log stays exact."""
-    return _NUL.sub(rb"\1\\ufffd", text) if b"\\u0000" in text else text
+    # Most rows have no backslash at all, and looking for one byte takes a tenth of the time.
+    return _NUL.sub(rb"\1\\ufffd", text) if _BACKSLASH in text and b"\\u0000" in text else text
 
 
 def signature(projections: Sequence[InlineProjection], unfilled: Collection[str] = ()) -> str:

@@ -88,13 +88,14 @@ def evolve(conversation: Conversation, event: ConversationChange, version: int) 
 
 def _with_message(was: Conversation, message: MessageAppended) -> Conversation:
     """Count the message. A sidechain's is paid for as well, but is not the last of the conversation."""
-    usage = message.usage or _NO_USAGE
-    id, role, model = was.last_message_id, was.last_role, was.last_model
+    id, role, model, usage = was.last_message_id, was.last_role, was.last_model, message.usage
     if not message.sidechain:
         id, role = message.message_id, message.role
         model = model if message.model is None else message.model
         if "\x00" in id or "\x00" in role or (model and "\x00" in model):
             id, role, model = text(id), text(role), model and text(model)
+    if usage is None:
+        usage = _NO_USAGE
     # By position: msgspec.structs.replace takes three times as long, and this runs per message.
     return Conversation(
         was.message_count + 1,

@@ -92,21 +92,22 @@ class Fold(Generic[S]):
         return self.initial if state is None else state
 
     def _folding(self, type: str) -> Step[S]:
-        initial, evolve, unscanned, read = self.initial, self._evolve, type in self.unscanned, self._read
+        initial, evolve, scanned, read = self.initial, self._evolve, type not in self.unscanned, self._read
         decode, present = decoder(type), SCHEMAS[type]
 
         def step(state: S | None, event: Foldable, version: int) -> S | None:
             known = initial if state is None else state
             said = event.said
-            if not unscanned and _NUL in bytes(event.data):
+            if scanned and _NUL in bytes(event.data):
                 said = read(event)
-            elif said is None and event.encoding is None and event.schema == present:
-                try:
-                    said = decode(event.data)
-                except (ValueError, RecursionError):
-                    return known
             elif said is None:
-                said = read(event)
+                if event.encoding is None and event.schema == present:
+                    try:
+                        said = decode(event.data)
+                    except (ValueError, RecursionError):
+                        return known
+                else:
+                    said = read(event)
             return known if said is None else evolve(known, said, version)
 
         return step

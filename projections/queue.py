@@ -59,29 +59,22 @@ def evolve(item: QueueItem, event: QueueEvent, version: int) -> QueueItem:
     Only enqueuing again brings a finished item back. Completed beats every other end, whichever came
     first: the work was done.
     """
-    replace = msgspec.structs.replace
     finished = item.status not in (PENDING, CLAIMED)
     match event:
         case ItemEnqueued(session=session, priority=priority, operation=operation):
-            merged = item.merged if item.status in (PENDING, CLAIMED) else 0
+            merged = 0 if finished else item.merged
             changed = QueueItem(
                 stream_key(session), priority=priority, attempts=item.attempts, merged=merged,
                 operation=operation,
             )  # fmt: skip
-        case ItemMerged():
-            changed = item if finished else replace(item, merged=item.merged + 1)
-        case ItemClaimed(worker=worker):
-            if finished:
-                return item
-            changed = replace(
-                item, status=CLAIMED, worker=worker, attempts=item.attempts + 1, reason=None,
-                lease_s=event.lease_s, lease=event.lease, claim=version,
-                session_version=event.session_version,
-            )  # fmt: skip
-        case ItemReleased(reason=reason):
-            changed = _without_claim(item, reason) if item.status == CLAIMED else item
+        case ItemClaimed():
+            return item if finished else _claimed(item, event, version)
         case ItemCompleted():
             changed = _ended(item, COMPLETED, None)
+        case ItemMerged():
+            changed = item if finished else msgspec.structs.replace(item, merged=item.merged + 1)
+        case ItemReleased(reason=reason):
+            changed = _without_claim(item, reason) if item.status == CLAIMED else item
         case ItemFailed(reason=reason):
             changed = item if finished else _ended(item, FAILED, reason)
         case ItemInterrupted(by=by, rollback=rollback):
@@ -93,9 +86,22 @@ def evolve(item: QueueItem, event: QueueEvent, version: int) -> QueueItem:
     return item if changed == item else changed
 
 
-def _ended(item: QueueItem, status: str, reason: str | None) -> QueueItem:
+# By position: msgspec.structs.replace takes three times as long, and nearly each item is claimed and ended.
+
+
+def _claimed(was: QueueItem, event: ItemClaimed, version: int) -> QueueItem:
+    return QueueItem(
+        was.session, CLAIMED, was.priority, event.worker, was.attempts + 1, None, event.lease_s, event.lease,
+        version, event.session_version, was.merged, was.operation,
+    )  # fmt: skip
+
+
+def _ended(was: QueueItem, status: str, reason: str | None) -> QueueItem:
     """The item finished; who had it is remembered, how long it might have kept it is not."""
-    return msgspec.structs.replace(item, status=status, reason=reason, lease_s=None, lease=None)
+    return QueueItem(
+        was.session, status, was.priority, was.worker, was.attempts, reason, None, None,
+        was.claim, was.session_version, was.merged, was.operation,
+    )  # fmt: skip
 
 
 def _without_claim(item: QueueItem, reason: str | None) -> QueueItem:

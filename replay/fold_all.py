@@ -24,8 +24,11 @@ _LONG_AGO = "1970-01-01T00:00:00Z"
 _encode = msgspec.json.Encoder().encode
 
 
-class Row(msgspec.Struct, gc=False):
-    """One row as the log has it: the state, and the events that made it and last changed it."""
+class Row(msgspec.Struct, frozen=True, gc=False):
+    """One row as the log has it: the state, and the events that made it and last changed it.
+
+    A changed row is another one: making it takes less time than setting four attributes, and copies share it.
+    """
 
     first_position: int
     first_time: str
@@ -33,17 +36,6 @@ class Row(msgspec.Struct, gc=False):
     last_time: str
     version: int
     state: Any
-
-    def copy(self) -> Row:
-        """Return a row that can be changed without this one; the state itself never changes."""
-        return Row(
-            self.first_position,
-            self.first_time,
-            self.last_position,
-            self.last_time,
-            self.version,
-            self.state,
-        )
 
     def to_json(self, stream_id: int, tenant_and_key: bytes) -> bytes:
         """Return the row as one JSON object, its fields named as the columns."""
@@ -62,26 +54,35 @@ class Row(msgspec.Struct, gc=False):
         )
 
 
-class _Step(NamedTuple):
-    """What one type of event does on streams of one kind."""
-
-    number: int
-    evolve: Callable[[Any, Any, int], Any]
-    row_key: tuple[str, ...]
-    begins: bool  # it changes nothing where there is a state
-
-
+# What one type of event does on streams of one kind: number of the projection, its `evolve`, its `row_key`.
+# (A plain tuple: a named one takes three times as long to unpack, once per event.)
+_Step = tuple[int, Callable[[Any, Any, int], Any], tuple[str, ...]]
 Steps = dict[str, tuple[_Step, ...]]
+
+
+class _Kind(NamedTuple):
+    """What is folded of streams of one kind.
+
+    Attributes:
+        projections: of that kind; the others below go by their numbers.
+        beginning: those that have a row from the first event on, whatever it is.
+        first, later: steps by type of event, until these rows are there and from then on. An event that
+            would only begin one is nothing any more then, and most events of a log are such to some fold.
+    """
+
+    projections: tuple[InlineProjection, ...]
+    beginning: tuple[int, ...]
+    first: Steps
+    later: Steps
 
 
 class Folded(msgspec.Struct, gc=False):
     """A stream after all its events: its version, and its rows by projection.
 
     Attributes:
-        steps: of its kind, by type of event.
+        steps: what the next event does, by its type.
         newest: by projection, the row whose state goes on; None where there is none.
-        older: rows of projections with several per stream, by projection and values of `row_key`. They
-            are shared by copies: one that changes again is copied before.
+        older: rows of projections with several per stream, by projection and values of `row_key`.
         touched: a row changed since it was last asked.
     """
 
@@ -94,9 +95,8 @@ class Folded(msgspec.Struct, gc=False):
 
     def copy(self) -> Folded:
         """Return it as it is now: folding on changes one and not the other."""
-        newest = [None if row is None else row.copy() for row in self.newest]
         older = None if self.older is None else dict(self.older)
-        return Folded(self.stream, self.steps, newest, self.version, older)
+        return Folded(self.stream, self.steps, list(self.newest), self.version, older)
 
     def states(self) -> list[Any]:
         """Return the state of each projection, None where there is none."""
@@ -130,7 +130,8 @@ class FoldAll:
         self.events = 0
         self.streams: dict[StreamId, Folded] = {}
         self.version_gaps: list[tuple[int, StreamId, int, int]] = []
-        self.projections, self._steps = _by_kind(tuple(projections))
+        self._kinds = _by_kind(tuple(projections))
+        self._of_kind: dict[str, list[Folded]] = {}
         self._touched: list[Folded] = []
 
     def add(self, events: Iterable[Event]) -> None:
@@ -151,25 +152,24 @@ class FoldAll:
                 self.version_gaps.append((event.position, folded.stream, version, folded.version + 1))
             folded.version = version
             steps = folded.steps.get(event.type)
-            if steps is None:
+            if not steps:
                 continue
             newest = folded.newest
-            for number, evolve, row_key, begins in steps:
+            for number, evolve, row_key in steps:
                 row = newest[number]
                 if row is None:
                     if (state := evolve(None, event, version)) is None:
                         continue
                     position, time = event.position, event.time
                     newest[number] = Row(position, time, position, time, version, state)
+                    folded.steps = self._steps(folded)
                 else:
-                    if begins or (state := evolve(row.state, event, version)) is row.state:
+                    if (state := evolve(row.state, event, version)) is row.state:
                         continue
+                    position, time = row.first_position, row.first_time
                     if row_key:
-                        row = newest[number] = _row_of(folded, number, row_key, row, event, state)
-                    row.last_position = event.position
-                    row.last_time = event.time
-                    row.version = version
-                    row.state = state
+                        position, time = _begun(folded, number, row_key, row, event, state)
+                    newest[number] = Row(position, time, event.position, event.time, version, state)
                 if not folded.touched:
                     folded.touched = True
                     touched.append(folded)
@@ -179,18 +179,33 @@ class FoldAll:
 
     def put(self, folded: Folded, position: int) -> None:
         """Begin with a stream that was folded up to a position."""
-        self.streams[folded.stream] = folded
+        self._know(folded)
         self.position = position
 
-    def begin(self, stream: StreamId, states: Sequence[Any] = ()) -> Folded:
+    def begin(self, identity: tuple[str, str, str], states: Sequence[Any] = ()) -> Folded:
         """Begin with a stream, and with states that its rows had; where these began is not known then."""
-        tenant, kind, key = stream
+        tenant, kind, key = identity
         stream = StreamId(intern(tenant), intern(kind), key)
-        newest: list[Row | None] = [None] * len(self.projections.get(kind, ()))
+        of = self._kinds.get(kind, _NOTHING)
+        newest: list[Row | None] = [None] * len(of.projections)
         for number, state in enumerate(states):
             newest[number] = None if state is None else Row(1, _LONG_AGO, 1, _LONG_AGO, 1, state)
-        folded = self.streams[stream] = Folded(stream, self._steps.get(kind, _NO_STEPS), newest)
+        folded = Folded(stream, of.first, newest)
+        folded.steps = self._steps(folded)
+        self._know(folded)
         return folded
+
+    def _know(self, folded: Folded) -> None:
+        self.streams[folded.stream] = folded
+        self._of_kind.setdefault(folded.stream.kind, []).append(folded)
+
+    def _steps(self, folded: Folded) -> Steps:
+        """Return what the next event of a stream does, by the rows that are there."""
+        of, newest = self._kinds.get(folded.stream.kind, _NOTHING), folded.newest
+        for number in of.beginning:
+            if newest[number] is None:
+                return of.first
+        return of.later
 
     def take_touched(self) -> list[StreamId]:
         """Return the streams of which a row changed since this was last asked."""
@@ -202,67 +217,78 @@ class FoldAll:
 
     def count(self, projection: InlineProjection, only: Iterable[StreamId] | None = None) -> int:
         """How many rows a projection has, of all streams or of some."""
-        number = self._number(projection)
-        return sum(
-            len(self.streams[stream].rows(number))
-            for stream in (self.streams if only is None else only)
-            if stream.kind == projection.kind
-        )
+        number, kind, streams = self._number(projection), projection.kind, self.streams
+        if only is None:
+            some: Iterable[Folded] = self._of_kind.get(kind, ())
+        else:
+            some = [streams[stream] for stream in only if stream.kind == kind]
+        return sum([len(one.rows(number)) for one in some if one.newest[number] is not None])
+
+    def projections_of(self, kind: str) -> tuple[InlineProjection, ...]:
+        """Return the projections of a kind of streams, in the order of `Folded.newest`."""
+        return self._kinds.get(kind, _NOTHING).projections
+
+    def of_kind(self, kind: str) -> Sequence[Folded]:
+        """Return the streams of a kind, in the order in which they were begun."""
+        return self._of_kind.get(kind, ())
 
     def rows_json(
         self, projection: InlineProjection, streams: Iterable[tuple[int, StreamId]]
-    ) -> Iterator[bytes]:
-        """Yield a projection's rows of some streams, given with their ids, each as a JSON object."""
-        number = self._number(projection)
+    ) -> Iterator[list[bytes]]:
+        """Yield a projection's rows of each of some streams, given with their ids: JSON objects."""
+        number, find = self._number(projection), self.streams
         for id, stream in streams:
-            rows = self.streams[stream].rows(number)
-            if not rows:
+            folded = find[stream]
+            if folded.newest[number] is None:
+                yield []
                 continue
             identity = b'"tenant":%b,"key":%b,' % (_encode(stream.tenant), _encode(stream.key))
-            for row in rows:
-                yield without_nul(row.to_json(id, identity))
+            yield [without_nul(row.to_json(id, identity)) for row in folded.rows(number)]
 
     def _number(self, projection: InlineProjection) -> int:
-        return self.projections[projection.kind].index(projection)
+        return self.projections_of(projection.kind).index(projection)
 
 
-def _row_of(folded: Folded, number: int, row_key: tuple[str, ...], row: Row, event: Event, state: Any) -> Row:
-    """Return the row that a changed state is written to: the newest, an older one, or a new one."""
+def _begun(
+    folded: Folded, number: int, row_key: tuple[str, ...], row: Row, event: Event, state: Any
+) -> tuple[int, str]:
+    """Return where the row of a changed state began: the newest one, an older one, or one made now."""
     before, after = _identity(row.state, row_key), _identity(state, row_key)
-    if before == after:
-        return row
-    older = folded.older = folded.older or {}
-    older[number, before] = row
-    again = older.pop((number, after), None)
-    if again is not None:
-        return again.copy()
-    return Row(event.position, event.time, event.position, event.time, event.version, state)
+    if before != after:
+        older = folded.older = folded.older or {}
+        older[number, before] = row
+        again = older.pop((number, after), None)
+        if again is None:
+            return event.position, event.time
+        row = again
+    return row.first_position, row.first_time
 
 
 def _identity(state: Any, row_key: tuple[str, ...]) -> tuple[Any, ...]:
     return tuple([getattr(state, name) for name in row_key])
 
 
-_NO_STEPS: Steps = {}
+_NOTHING = _Kind((), (), {}, {})
 
 
 @lru_cache(maxsize=32)
-def _by_kind(
-    projections: tuple[InlineProjection, ...],
-) -> tuple[Mapping[str, tuple[InlineProjection, ...]], Mapping[str, Steps]]:
-    """Return the projections and their steps by kind. Kept: finding them takes as long as 2,000 events."""
-    by_kind = {
-        kind: tuple(projection for projection in projections if projection.kind == kind)
+def _by_kind(projections: tuple[InlineProjection, ...]) -> Mapping[str, _Kind]:
+    """Return what is folded of each kind. Kept: finding it takes as long as 2,000 events."""
+    return {
+        kind: _kind(tuple(projection for projection in projections if projection.kind == kind))
         for kind in {projection.kind for projection in projections}
     }
-    return by_kind, {kind: _steps(folds) for kind, folds in by_kind.items()}
 
 
-def _steps(projections: Sequence[InlineProjection]) -> Steps:
-    steps: Steps = {}
+def _kind(projections: tuple[InlineProjection, ...]) -> _Kind:
+    beginning = tuple(number for number, projection in enumerate(projections) if projection.begins)
+    first: Steps = {}
+    later: Steps = {}
     for number, projection in enumerate(projections):
         for type in projection.types:
             evolve = projection.step(type) if isinstance(projection, Stepping) else projection.evolve
-            step = _Step(number, evolve, projection.row_key, type in projection.begins)
-            steps[type] = (*steps.get(type, ()), step)
-    return steps
+            step = (number, evolve, projection.row_key)
+            first[type] = (*first.get(type, ()), step)
+            if type not in projection.begins:
+                later[type] = (*later.get(type, ()), step)
+    return _Kind(projections, beginning, first, later)

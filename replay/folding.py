@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
-from itertools import islice
 from typing import Any, Protocol
 
 import asyncpg
@@ -24,7 +23,9 @@ from replay.fold_all import FoldAll
 from replay.report import Progress
 
 SOURCES = ("segments", "postgres")
-BLOCKS_AT_ONCE = 16
+# Events that a thread folds before it tells how far it is: some 0.1 s. Blocks may hold one event each, and
+# going to a thread and back takes as long as folding some thirty.
+EVENTS_AT_ONCE = 8_192
 # Events that may be left to fold under the gate: a few milliseconds of everybody's time.
 TAIL_EVENTS_MAX = 100
 TAIL_ROUNDS_MAX = 20
@@ -94,10 +95,12 @@ async def fold_until(log: Foldable, fold: FoldAll, until: int, source: str, tell
 
 def _add_blocks(fold: FoldAll, blocks: Iterator[Sequence[Event]]) -> bool:
     """Fold some blocks; return whether there were any. In a thread: reading blocks on the disk."""
-    some = list(islice(blocks, BLOCKS_AT_ONCE))
-    for block in some:
+    before = fold.position
+    for block in blocks:  # one by one: a block that was just decoded is still in the processor's cache
         _add(fold, block, "the segments")
-    return bool(some)
+        if fold.position >= before + EVENTS_AT_ONCE:
+            break
+    return fold.position > before
 
 
 def _add(fold: FoldAll, events: Sequence[Event], where: str) -> None:

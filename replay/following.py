@@ -8,7 +8,7 @@ begins anew. Several processes may follow the same ones: they take turns.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import islice
+from itertools import chain, islice
 from typing import Any
 
 import asyncpg
@@ -149,8 +149,8 @@ class Following:
         ids = {StreamId(row["tenant"], row["kind"], row["key"]): row["id"] for row in found}
         fold = await self._begun(connection, projection, ids)
         fold.add(own)
-        rows = [row for one in fold.take_touched() for row in fold.rows_json(projection, [(ids[one], one)])]
-        chunks = iter(rows)
+        touched = [(ids[stream], stream) for stream in fold.take_touched()]
+        chunks = chain.from_iterable(fold.rows_json(projection, touched))
         while chunk := list(islice(chunks, PAGE_EVENTS)):
             text = (b"[%b]" % b",".join(chunk)).decode()
             await connection.execute(self._sql("own_upsert", projection), text)

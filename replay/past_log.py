@@ -120,7 +120,7 @@ class PastLog:
     async def state(self, projection: str, stream: StreamId) -> tuple[Any, int]:
         """See `Log.state`."""
         fold = await self.fold_of(stream)
-        for number, one in enumerate(fold.projections.get(stream.kind, ())):
+        for number, one in enumerate(fold.projections_of(stream.kind)):
             if one.name == projection:
                 folded = fold.streams.get(stream)
                 return (None, 0) if folded is None else (folded.states()[number], folded.version)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from itertools import chain
 from typing import Any
 
 import asyncpg
@@ -130,7 +131,7 @@ class PastTables:
         folded = fold.streams.get(stream)
         id = await self._id(stream) if folded is not None else None
         version = folded.version if folded is not None else 0
-        projections = fold.projections.get(stream.kind, ())
+        projections = fold.projections_of(stream.kind)
         inserts = "".join(
             f", past_{number} AS ("
             + filled_for("insert_rows", TEMPORARY, projection).replace("$1::json", f"${number + 8}::json")
@@ -139,7 +140,8 @@ class PastTables:
         )
         pairs = [(id, stream)] if id is not None else []
         said = [
-            (b"[%b]" % b",".join(fold.rows_json(projection, pairs))).decode() for projection in projections
+            (b"[%b]" % b",".join(chain.from_iterable(fold.rows_json(projection, pairs)))).decode()
+            for projection in projections
         ]
         await connection.execute(filled("past_rows", inserts=inserts), *moment, id, *stream, version, *said)
 

@@ -59,9 +59,10 @@ class ShareFold:
 
         Ids are given in the order of first events. So whichever stream is new since has none that was passed.
         """
+        ids, begin = self.ids, self.fold.begin
         while page := await connection.fetch(self._statement, self._after, _STREAMS_PAGE):
             for id, tenant, kind, key in page:
-                self.ids[self.fold.begin(StreamId(tenant, kind, key)).stream] = id
+                ids[begin((tenant, kind, key)).stream] = id
             self._after = page[-1]["id"]
         await fold_until(self._log, self.fold, until, source, tell)
 

@@ -79,8 +79,9 @@ def state_of(fold: FoldAll, stream: StreamId) -> StreamState:
     if folded is None:
         return StreamState(stream, 0, {})
     tables = {}
-    for projection in fold.projections.get(stream.kind, ()):
-        rows = [msgspec.json.decode(row) for row in fold.rows_json(projection, [(0, stream)])]
+    for projection in fold.projections_of(stream.kind):
+        [found] = fold.rows_json(projection, [(0, stream)])
+        rows = [msgspec.json.decode(row) for row in found]
         tables[projection.name] = [
             {name: value for name, value in row.items() if name not in _IDENTITY} for row in rows
         ]

@@ -113,10 +113,11 @@ async def differences(
     """
     by_range = f"{BY_RANGE} AND {share.condition('stream_id')}"
     statement = filled_for("differing_rows", schema, projection, by_range if only is None else BY_ID)
-    wanted = fold.streams if only is None else only
-    streams = sorted(
-        (ids[stream], stream) for stream in wanted if stream.kind == projection.kind and stream in ids
-    )
+    if only is None:
+        wanted = [folded.stream for folded in fold.of_kind(projection.kind)]
+    else:
+        wanted = [stream for stream in only if stream.kind == projection.kind]
+    streams = sorted([(ids[stream], stream) for stream in wanted if stream in ids])
     after = _LOWEST
     for chunk, rows, last in row_chunks(fold, projection, streams):
         until = _HIGHEST if last else chunk[-1][0]
@@ -205,13 +206,13 @@ def row_chunks(
     `streams`: of the fold, by id and in its order.
     """
     begin, rows, length = 0, list[bytes](), 0
-    for at, one in enumerate(streams):
+    for at, made in enumerate(fold.rows_json(projection, streams)):
         if rows and (length > CHUNK_BYTES or at - begin >= CHUNK_STREAMS):
             yield streams[begin:at], _array(rows), False
             begin, rows, length = at, [], 0
-        made = list(fold.rows_json(projection, [one]))
-        rows += made
-        length += sum(map(len, made))
+        if made:
+            rows += made
+            length += sum(map(len, made))
     yield streams[begin:], _array(rows), True
 
 
