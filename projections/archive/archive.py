@@ -7,7 +7,7 @@ from it. Blocking: callers in an event loop use a thread.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from threading import TIMEOUT_MAX, Lock
 
@@ -20,11 +20,12 @@ from eventlog.io import Io, SystemIo
 from projections.archive import manifest
 from projections.archive.building import Builder, Read
 from projections.archive.check import ArchiveFinding, findings_of_files, findings_of_log
+from projections.archive.columns import SUMS
 from projections.archive.connection import Connection
 from projections.archive.directory import ArchiveDirectory
 from projections.archive.manifest import MANIFEST_NAME, ArchiveFile, Manifest, damaged
 from projections.archive.merging import runs_of_small, without_small_end
-from projections.archive.prices import BUNDLED, PRICES_NAME
+from projections.archive.prices import BUNDLED, PRICES_NAME, state_of
 from projections.archive.stopping import Stop
 from projections.archive.underway import Underway
 from projections.archive.warm import Warm
@@ -142,6 +143,7 @@ class Archive:
         with self._files.build_locked():
             current = self.manifest()
             self._files.clear_building()
+            current = self._with_sums(current)
             if until > current.archive_position:
                 current = without_small_end(current, self._range_events, self._range_bytes)
                 with self._builder(current) as builder:
@@ -158,6 +160,18 @@ class Archive:
                             progress(current.archive_position, until)
             self._files.sweep(current)
             return current.archive_position
+
+    def _with_sums(self, current: Manifest) -> Manifest:
+        """Add the files that ranges of format 2 lack: their messages, added up."""
+        lacking = [(table, messages) for table in SUMS for messages in current.without_sums(table)]
+        if not lacking:
+            return current
+        with self._builder(current) as builder:
+            sums = [builder.add_up(table, messages) for table, messages in lacking]
+        self._files.sync()
+        current = manifest.make(self._log_id, current.files + sums)
+        self._files.replace_manifest(current)
+        return current
 
     def compact(self, progress: Progress | None = None) -> int:
         """Merge small ranges that follow each other, and return how many ranges there are now fewer.
@@ -272,7 +286,7 @@ class Archive:
 
     def _kept(self, current: Manifest, tenant: str | None) -> Warm:
         """Return the instance of an earlier question, if it still fits, or a new one to be kept."""
-        key = (tuple(file.name for file in current.files), tenant, _stamp(self._prices))
+        key = (tuple(file.name for file in current.files), tenant, state_of(self._prices))
         with self._warming:
             warm = self._warm.pop(key, None)
             if warm is None or not warm.usable:
@@ -384,11 +398,3 @@ class Archive:
                 f"the archive's files cannot be written: {error}",
                 hint="nothing of this range was added; free disk space and build again",
             ) from error
-
-
-def _stamp(path: Path) -> tuple[int, int, int] | None:
-    """Tell one state of a file from another; None while there is none."""
-    with suppress(FileNotFoundError):
-        found = path.stat()
-        return found.st_ino, found.st_mtime_ns, found.st_size
-    return None

@@ -7,13 +7,14 @@ the manifest. Decides nothing about which ranges there are to be.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
 
 import duckdb
 
 from eventlog.envelope import Event
 from eventlog.errors import Damaged
 from projections.archive import duck, staging
-from projections.archive.columns import EVENTS, TABLES
+from projections.archive.columns import EVENTS, MESSAGES, STAGED, SUMS, TABLES
 from projections.archive.directory import ArchiveDirectory
 from projections.archive.manifest import ArchiveFile, Manifest, damaged
 from projections.archive.rows import Cursor
@@ -66,7 +67,7 @@ class Builder:
             # Invariant: a range is every position from `first` to `last`, once.
             assert staged.events == last - after
             files = []
-            for table in TABLES:
+            for table in STAGED:
                 target = self._directory.building / f"{table}.parquet"
                 if not staged.write_parquet(self._connection, table, target):
                     raise damaged(
@@ -76,8 +77,46 @@ class Builder:
                 source_bytes = staged.source_bytes if table == EVENTS else 0
                 rows = staged.tables[table].rows
                 files.append(self._directory.keep(target, table, first, last, rows, source_bytes))
+        return self._with_sums(files)
+
+    def _with_sums(self, files: list[ArchiveFile]) -> list[ArchiveFile]:
+        """Return a range's files with those that add up its messages. All their names are durable then."""
+        [messages] = [file for file in files if file.table == MESSAGES]
+        sums = [self.add_up(table, messages) for table in SUMS]
         self._directory.sync()
-        return files
+        return files + sums
+
+    def add_up(self, table: str, messages: ArchiveFile) -> ArchiveFile:
+        """Write and verify the file of a table of sums that belongs to a messages file.
+
+        Raises Damaged: it does not hold what was written.
+        """
+        first, last = messages.first_position, messages.last_position
+        source = duck.added_up(table, duck.parquet([self._directory.path / messages.name]))
+        target = self._directory.building / f"{table}.parquet"
+        rows = self._rewritten(table, source, target, SUMS_GROUP_ROWS)
+        if rows is None:
+            raise damaged(
+                f"{table} of positions {first} to {last} does not read as it was written",
+                str(target), first, last,
+            )  # fmt: skip
+        return self._directory.keep(target, table, first, last, rows, 0)
+
+    def _rewritten(self, table: str, source: str, target: Path, group_rows: int) -> int | None:
+        """Write the rows that `source` reads, in order, and return how many; None if they read otherwise."""
+        order = ", ".join(f'"{name}"' for name in TABLES[table].order or ("position",))
+        self._connection.execute(
+            duck.filled(
+                "queries/write_file",
+                rows=source,
+                columns=duck.column_list(table),
+                order=f"order by {order}",
+                target=duck.quoted(str(target)),
+                row_group_rows=str(group_rows),
+            )
+        )
+        found = content(self._connection, table, duck.parquet([target]))
+        return found[0] if found == content(self._connection, table, source) else None
 
     def content_differs(self, files: Sequence[ArchiveFile]) -> list[ArchiveFile]:
         """Return those files of one range whose rows are not the ones the log gives."""
@@ -87,9 +126,13 @@ class Builder:
             for batch in staging.batches(blocks(self._read, first - 1, last)):
                 staged.add(batch)
             for file in files:
-                path = str(self._directory.path / file.name)
-                made = content(self._connection, file.table, staged.source(file.table))
-                if made != content(self._connection, file.table, _parquet([path])):
+                path = self._directory.path / file.name
+                if file.table in SUMS:
+                    source = duck.added_up(file.table, staged.source(MESSAGES))
+                else:
+                    source = staged.source(file.table)
+                made = content(self._connection, file.table, source)
+                if made != content(self._connection, file.table, duck.parquet([path])):
                     differing.append(file)
         return differing
 
@@ -100,32 +143,20 @@ class Builder:
         """
         first, last = ranges[0][0].first_position, ranges[-1][0].last_position
         files = []
-        for table in TABLES:
+        for table in STAGED:
             parts = [file for one in ranges for file in one if file.table == table]
-            source = _parquet([str(self._directory.path / file.name) for file in parts])
+            source = duck.parquet([self._directory.path / file.name for file in parts])
             target = self._directory.building / f"{table}.parquet"
             rows, size = sum(part.rows for part in parts), sum(part.size_bytes for part in parts)
-            order = ", ".join(f'"{name}"' for name in TABLES[table].order or ("position",))
-            self._connection.execute(
-                duck.filled(
-                    "queries/write_file",
-                    rows=source,
-                    columns=duck.column_list(table),
-                    order=f"order by {order}",
-                    target=duck.quoted(str(target)),
-                    row_group_rows=str(staging.row_group_rows(rows, size * _TEXT_PER_STORED)),
-                )
-            )
-            merged = content(self._connection, table, _parquet([str(target)]))
-            if merged != content(self._connection, table, source):
+            group_rows = staging.row_group_rows(rows, size * _TEXT_PER_STORED)
+            if self._rewritten(table, source, target, group_rows) is None:
                 raise damaged(
                     f"{table} of positions {first} to {last} differs from the files it was merged from",
                     str(target), first, last,
                 )  # fmt: skip
             source_bytes = sum(part.source_bytes for part in parts)
             files.append(self._directory.keep(target, table, first, last, rows, source_bytes))
-        self._directory.sync()
-        return files
+        return self._with_sums(files)
 
     def _staging(self) -> Staging:
         lookup = staging.cursor_lookup(self._connection)
@@ -134,10 +165,12 @@ class Builder:
 
 # Text that a byte of Parquet stands for, about; it bounds the row groups of merged files.
 _TEXT_PER_STORED = 6
+# Sums are short and all of them are read: large groups, but several to a thread.
+SUMS_GROUP_ROWS = 16_384
 
 
-def content(connection: duckdb.DuckDBPyConnection, table: str, source: str) -> tuple[object, ...]:
-    """Return count, least and greatest position, and a hash over all columns of all rows in any order."""
+def content(connection: duckdb.DuckDBPyConnection, table: str, source: str) -> tuple[int, object]:
+    """Return the count, and a hash over all columns of all rows in any order."""
     columns = duck.column_list(table)
     row = connection.execute(duck.filled("queries/content", rows=source, columns=columns)).fetchone()
     assert row is not None
@@ -170,7 +203,3 @@ def blocks(read: Read, after: int, until: int) -> Iterator[list[Event]]:
             last_position=until,
             where="log",
         )
-
-
-def _parquet(paths: Sequence[str]) -> str:
-    return f"read_parquet({duck.quoted_list(paths)})"

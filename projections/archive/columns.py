@@ -1,7 +1,8 @@
 """The columns of the archive's Parquet files: names, DuckDB types, order. This is the format.
 
-Three tables: one row per message, one per event of any other kind, and one per change of a session. A
-message's payload stands in its row alone, taken apart (docs/decisions/0016-one-copy-in-the-archive.md).
+Three tables of rows made from events: one per message, one per event of any other kind, and one per change
+of a session. A message's payload stands in its row alone, taken apart
+(docs/decisions/0016-one-copy-in-the-archive.md). Two more add up its messages, by session and by day.
 What the columns mean, with units, is in docs/reference/archive.md; a test compares. Nothing here makes
 rows (`rows.py`) or touches files.
 
@@ -126,12 +127,12 @@ class Table(NamedTuple):
 
     `order` is empty where rows arrive in order. Messages lie by session, so that reading one
     session touches few row groups (1.10 s against 0.06 s per million messages). `texts` are the columns
-    whose characters are counted when a file is verified.
+    whose characters are counted when a file is verified; none where rows are added up from those of messages.
     """
 
     columns: dict[str, str]
     order: tuple[str, ...]
-    texts: tuple[str, ...]
+    texts: tuple[str, ...] = ()
 
 
 _TYPES: dict[str, str] = {
@@ -156,6 +157,24 @@ def _columns(row: type[msgspec.Struct]) -> dict[str, str]:
 EVENTS = "events"
 MESSAGES = "messages"
 SESSION_CHANGES = "session_changes"
+SESSION_SUMS = "session_sums"
+DAY_SUMS = "day_sums"
+
+# Messages of one range, added up (queries/session_sums.sql and day_sums.sql).
+_TOKENS = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "reasoning_tokens")
+_SESSION_SUM: dict[str, str] = {
+    **dict.fromkeys(("tenant", "session"), "VARCHAR"),
+    **dict.fromkeys(("generation", "messages", "bytes", "first_position", "last_position"), "BIGINT"),
+    **dict.fromkeys(("first_time", "last_time"), "TIMESTAMPTZ"),
+    "model": "VARCHAR",
+    **dict.fromkeys(("model_position", *_TOKENS), "BIGINT"),
+}
+_DAY_SUM: dict[str, str] = {
+    "tenant": "VARCHAR",
+    "day": "DATE",
+    "model": "VARCHAR",
+    **dict.fromkeys(("messages", "bytes", *_TOKENS), "BIGINT"),
+}
 
 TABLES: dict[str, Table] = {
     EVENTS: Table(_columns(EventRow), (), ("data", "meta")),
@@ -165,7 +184,13 @@ TABLES: dict[str, Table] = {
         ("text", "thinking", "tool_input", "tool_result", "source"),
     ),
     SESSION_CHANGES: Table(_columns(SessionChangeRow), ("tenant", "session", "position"), ("title",)),
+    SESSION_SUMS: Table(_SESSION_SUM, ("tenant", "session", "generation")),
+    DAY_SUMS: Table(_DAY_SUM, ("tenant", "day", "model")),
 }
+
+# The tables whose rows are made from events, one by one, and those made of all messages of a range.
+STAGED = (EVENTS, MESSAGES, SESSION_CHANGES)
+SUMS = (SESSION_SUMS, DAY_SUMS)
 
 # The columns of `messages` that its view does not show.
 HIDDEN = ("event_id", "event_schema", "encoding", "meta", "calls", "results")

@@ -13,18 +13,20 @@ from typing import Any
 
 import duckdb
 
-from projections.archive.columns import TABLES
+from projections.archive.columns import SUMS, TABLES
 from projections.archive.manifest import Manifest, damaged
 from projections.archive.prices import read_prices
 
 HERE = Path(__file__).parent
 _NAME = re.compile(r"\{(\w+)\}")
 SCHEMAS = ("archived", "tail", "whole", "base")
-# In order of creation: sessions reads usage.
+# In order of creation: sessions reads usage and session_totals.
 VIEWS = (
     "events",
     "messages",
     "usage",
+    "day_totals",
+    "session_totals",
     "sessions",
     "tool_calls",
     "generations",
@@ -80,6 +82,16 @@ def column_struct(table: str) -> str:
     return "{" + ", ".join(f"{quoted(n)}: {quoted(t)}" for n, t in TABLES[table].columns.items()) + "}"
 
 
+def parquet(paths: Sequence[Path]) -> str:
+    """Return SQL that reads the rows of Parquet files, as a part of a FROM."""
+    return f"read_parquet({quoted_list([str(path) for path in paths])})"
+
+
+def added_up(table: str, messages: str) -> str:
+    """Return SQL that makes the rows of a table of sums of the messages that the SQL `messages` reads."""
+    return filled(f"queries/{table}", rows=messages)
+
+
 def open_duckdb(spill: Path, *, memory_limit: str, threads: int) -> duckdb.DuckDBPyConnection:
     """Open an empty in-memory database that may spill to `spill` and loads no extensions."""
     config: dict[str, Any] = {
@@ -104,17 +116,26 @@ def create_archived(connection: duckdb.DuckDBPyConnection, directory: Path, mani
     for schema in SCHEMAS:
         connection.execute(f"create schema {schema}")
     for table in TABLES:
-        paths = [str(directory / file.name) for file in manifest.of_table(table)]
-        if paths:
-            text = filled(
-                "views/table_archived", table=table, columns=column_list(table), files=quoted_list(paths)
-            )
+        if rows := _archived(directory, manifest, table):
+            text = filled("views/table_archived", table=table, columns=column_list(table), rows=rows)
         else:
             text = filled("views/table_archived_empty", table=table, types=column_types(table))
         try:
             connection.execute(text)
         except (duckdb.Error, UnicodeDecodeError) as error:  # it quotes bytes that need not be text
             raise damaged(f"an archive file cannot be read: {error}", "archive") from error
+
+
+def _archived(directory: Path, manifest: Manifest, table: str) -> str:
+    """Return SQL that reads one table of the files of `manifest`; nothing if there are none."""
+    parts = []
+    if files := manifest.of_table(table):
+        parts.append(parquet([directory / file.name for file in files]))
+    if table in SUMS and (lacking := manifest.without_sums(table)):
+        parts.append(added_up(table, parquet([directory / file.name for file in lacking])))
+    if len(parts) < 2:
+        return "".join(parts)
+    return f"({' union all '.join(f'select {column_list(table)} from {part}' for part in parts)})"
 
 
 def create_views(connection: duckdb.DuckDBPyConnection, tenant: str | None, prices: Path) -> None:

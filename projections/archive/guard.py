@@ -20,7 +20,7 @@ from eventlog.errors import BadInput
 ALLOWED_VIEWS = frozenset(
     (
         *("events", "messages", "tool_calls", "sessions", "generations"),
-        *("compactions", "queue_items", "tasks", "usage"),
+        *("compactions", "queue_items", "tasks", "usage", "session_totals", "day_totals"),
     )
 )
 ALLOWED_TABLE_FUNCTIONS = frozenset(

@@ -9,11 +9,13 @@ from __future__ import annotations
 from collections import defaultdict
 
 import msgspec
+from msgspec.structs import replace
 
 from eventlog.errors import Damaged, FormatTooNew
-from projections.archive.columns import EVENTS, MESSAGES, TABLES
+from projections.archive.columns import EVENTS, MESSAGES, STAGED, SUMS, TABLES
 
-FORMAT = 2
+FORMAT = 3
+_OLDEST_READ = 2  # has no files of sums
 MANIFEST_NAME = "manifest.json"
 
 
@@ -53,6 +55,11 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     def ranges(self) -> list[ArchiveFile]:
         """The events files: one per range."""
         return self.of_table(EVENTS)
+
+    def without_sums(self, table: str) -> list[ArchiveFile]:
+        """The messages files of ranges that have no file of that table of sums."""
+        added_up = {file.first_position for file in self.of_table(table)}
+        return [file for file in self.of_table(MESSAGES) if file.first_position not in added_up]
 
     def before(self, position: int) -> Manifest:
         """Return the manifest of the ranges that end before `position`."""
@@ -96,8 +103,8 @@ def encode(manifest: Manifest) -> bytes:
 
 
 def decode(text: bytes, log_id: str) -> Manifest:
-    """Return a manifest that holds together. That of an older format counts as empty: its files have
-    other columns, so they are made again.
+    """Return a manifest that holds together. That of format 1 counts as empty: its files have other
+    columns, so they are made again. Ranges of format 2 have no files of sums.
 
     Raises:
         FormatTooNew: a newer agentlog wrote it.
@@ -107,9 +114,9 @@ def decode(text: bytes, log_id: str) -> Manifest:
         number = msgspec.json.decode(text, type=_FormatOnly).format
         if number > FORMAT:
             raise FormatTooNew(f"the archive has format {number}, this release reads up to {FORMAT}")
-        if 1 <= number < FORMAT:
+        if 1 <= number < _OLDEST_READ:
             return make(log_id, [])
-        manifest = msgspec.json.decode(text, type=Manifest)
+        manifest = replace(msgspec.json.decode(text, type=Manifest), format=FORMAT)
     except (ValueError, RecursionError) as error:
         raise damaged(f"{MANIFEST_NAME} is no manifest: {error}", MANIFEST_NAME) from error
     if manifest.log_id != log_id:
@@ -126,8 +133,15 @@ class _FormatOnly(msgspec.Struct):
 
 def _check_ranges(manifest: Manifest) -> None:
     ends: dict[str, int] = defaultdict(int)
+    ranges = {(file.first_position, file.last_position) for file in manifest.ranges()}
     for file in manifest.files:
-        if file.table not in TABLES or file.first_position != ends[file.table] + 1:
+        if file.table in SUMS:  # a range may lack it, until the next build
+            fits = (file.first_position, file.last_position) in ranges and file.first_position > ends[
+                file.table
+            ]
+        else:
+            fits = file.table in TABLES and file.first_position == ends[file.table] + 1
+        if not fits:
             raise damaged(
                 f"{MANIFEST_NAME} has {file.name} after position {ends[file.table]} of {file.table}",
                 MANIFEST_NAME,
@@ -141,7 +155,7 @@ def _check_ranges(manifest: Manifest) -> None:
                 f" {file.last_position}", MANIFEST_NAME, file.first_position, file.last_position,
             )  # fmt: skip
     expected = make(manifest.log_id, manifest.files)
-    if expected != manifest or {ends[table] for table in TABLES} != {manifest.archive_position}:
+    if expected != manifest or {ends[table] for table in STAGED} != {manifest.archive_position}:
         raise damaged(f"the counts in {MANIFEST_NAME} are not those of its files", MANIFEST_NAME)
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import csv
 import math
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -54,3 +55,11 @@ def _price(line: dict[str, str], path: Path, number: int) -> Price:
             f"line {number} of {path} is no price: {error}",
             hint=f"its columns are {', '.join(Price._fields)}; prices are USD per million tokens",
         ) from error
+
+
+def state_of(path: Path) -> tuple[int, int, int] | None:
+    """Tell one state of a price table from another; None while there is none."""
+    with suppress(FileNotFoundError):
+        found = path.stat()
+        return found.st_ino, found.st_mtime_ns, found.st_size
+    return None

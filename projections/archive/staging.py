@@ -18,7 +18,16 @@ import duckdb
 from eventlog.envelope import Event
 from eventlog.events import SESSION
 from projections.archive import duck
-from projections.archive.columns import EVENTS, MESSAGES, SESSION_CHANGES, TABLES, MessageRow, encode_rows
+from projections.archive.columns import (
+    EVENTS,
+    MESSAGES,
+    SESSION_CHANGES,
+    STAGED,
+    SUMS,
+    TABLES,
+    MessageRow,
+    encode_rows,
+)
 from projections.archive.rows import Cursor, moves_cursor, rows_of
 
 BATCH_EVENTS = 16_384
@@ -108,7 +117,7 @@ class Staging:
         grouped: bool = False,
     ) -> None:
         self.tables = {
-            table: StagedTable(directory / f"{table}.ndjson", TABLES[table].texts) for table in TABLES
+            table: StagedTable(directory / f"{table}.ndjson", TABLES[table].texts) for table in STAGED
         }
         self.source_bytes = 0
         self.events = 0
@@ -214,14 +223,11 @@ class Staging:
         """Put the staged rows into the tables of the schema `tail`."""
         for table, staged in self.tables.items():
             if staged.rows:
-                connection.execute(
-                    duck.filled(
-                        "views/table_tail_fill",
-                        table=table,
-                        columns=duck.column_list(table),
-                        rows=self.source(table),
-                    )
-                )
+                _add_to_tail(connection, table, self.source(table))
+        if first := self.tables[MESSAGES].first:
+            added = f"(select * from tail.{MESSAGES} where position >= {first})"
+            for table in SUMS:
+                _add_to_tail(connection, table, duck.added_up(table, added))
 
     def _finished(self, table: str) -> StagedTable:
         if table == MESSAGES:
@@ -229,6 +235,12 @@ class Staging:
         staged = self.tables[table]
         staged.close()
         return staged
+
+
+def _add_to_tail(connection: duckdb.DuckDBPyConnection, table: str, rows: str) -> None:
+    connection.execute(
+        duck.filled("views/table_tail_fill", table=table, columns=duck.column_list(table), rows=rows)
+    )
 
 
 def create_tail(connection: duckdb.DuckDBPyConnection) -> None:

@@ -10,13 +10,13 @@ said as (
         tenant,
         session,
         generation,
-        count(*) as messages,
+        sum(messages)::bigint as messages,
         sum(bytes)::bigint as bytes,
-        min(position) as first_position,
-        max(position) as last_position,
-        min(coalesce(occurred_at, time)) as first_time,
-        max(coalesce(occurred_at, time)) as last_time
-    from base.messages
+        min(first_position) as first_position,
+        max(last_position) as last_position,
+        min(first_time) as first_time,
+        max(last_time) as last_time
+    from base.session_sums
     group by tenant, session, generation
 )
 select

@@ -34,29 +34,8 @@ with changes as (
     from base.session_changes
     group by tenant, session
 ),
-said as (
-    select
-        tenant,
-        session,
-        arg_max(model, position) as model,
-        count(*) as messages,
-        min(coalesce(occurred_at, time)) as first_time,
-        max(coalesce(occurred_at, time)) as last_time
-    from base.messages
-    group by tenant, session
-),
-used as (
-    select
-        tenant,
-        session,
-        try_cast(sum(input_tokens) as bigint) as input_tokens,
-        try_cast(sum(output_tokens) as bigint) as output_tokens,
-        try_cast(sum(cache_read_tokens) as bigint) as cache_read_tokens,
-        try_cast(sum(cache_write_tokens) as bigint) as cache_write_tokens,
-        try_cast(sum(reasoning_tokens) as bigint) as reasoning_tokens,
-        sum(cost) as cost
-    from main.usage
-    group by tenant, session
+spent as (
+    select tenant, session, sum(cost) as cost from main.usage group by tenant, session
 )
 select
     tenant,
@@ -78,14 +57,14 @@ select
     coalesce(changes.generations_started, 0) + 1 as generations,
     coalesce(changes.compactions, 0) as compactions,
     coalesce(said.messages, 0) as messages,
-    coalesce(used.input_tokens, 0) as input_tokens,
-    coalesce(used.output_tokens, 0) as output_tokens,
-    coalesce(used.cache_read_tokens, 0) as cache_read_tokens,
-    coalesce(used.cache_write_tokens, 0) as cache_write_tokens,
-    coalesce(used.reasoning_tokens, 0) as reasoning_tokens,
-    used.cost,
+    coalesce(said.input_tokens, 0) as input_tokens,
+    coalesce(said.output_tokens, 0) as output_tokens,
+    coalesce(said.cache_read_tokens, 0) as cache_read_tokens,
+    coalesce(said.cache_write_tokens, 0) as cache_write_tokens,
+    coalesce(said.reasoning_tokens, 0) as reasoning_tokens,
+    spent.cost,
     least(changes.first_time, said.first_time) as first_time,
     greatest(changes.last_time, said.last_time) as last_time
 from changes
-full join said using (tenant, session)
-left join used using (tenant, session)
+full join main.session_totals as said using (tenant, session)
+left join spent using (tenant, session)

@@ -1,5 +1,5 @@
--- Adds staged rows to the tail.
+-- Adds rows to the tail.
 --   {table}    name of the table
 --   {columns}  its columns
---   {rows}     what reads the staged rows
+--   {rows}     what reads them
 insert into tail.{table} select {columns} from {rows}

@@ -22,7 +22,7 @@ with responses as (
     group by tenant, session, response_id, case when response_id is null then position end
 ),
 models as (
-    select distinct model from base.messages where model is not null
+    select distinct model from base.day_sums where model is not null
 ),
 priced as (
     select

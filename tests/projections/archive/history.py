@@ -78,5 +78,5 @@ def everything(connection: Connection) -> dict[str, list[tuple[Any, ...]]]:
     """All rows of all views, in one order."""
     return {
         view: connection.sql(f"select * from {view} order by all").rows()
-        for view in ("events", "messages", "sessions", "usage")
+        for view in ("events", "messages", "sessions", "generations", "usage")
     }

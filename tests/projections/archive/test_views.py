@@ -24,7 +24,7 @@ from eventlog.events import (
     raw,
 )
 from projections.archive import duck
-from projections.archive.columns import HIDDEN, TABLES
+from projections.archive.columns import HIDDEN, SUMS, TABLES
 from projections.archive.prices import BUNDLED, read_prices
 from projections.generations import GENERATIONS
 from projections.session import SESSIONS
@@ -177,7 +177,8 @@ def test_the_reference_names_every_column_of_files_and_views(tmp_path: Path) -> 
             view: [(row[0], row[1]) for row in connection.sql(f"describe {view}").rows()]
             for view in duck.VIEWS
         }
-    described["session_changes"] = list(TABLES["session_changes"].columns.items())
+    for table in ("session_changes", *SUMS):
+        described[table] = list(TABLES[table].columns.items())
     for name, columns in described.items():
         documented = re.findall(r"^\| `(\w+)` \| ([A-Z0-9(), \[\]]+) \|", sections[name], re.M)
         assert documented == [(n, t.replace("TIMESTAMP WITH TIME ZONE", "TIMESTAMPTZ")) for n, t in columns]
