@@ -164,13 +164,12 @@ class Archive:
     def _with_sums(self, current: Manifest) -> Manifest:
         """Add the files that ranges of format 2 lack: their messages, added up."""
         lacking = [(table, messages) for table in SUMS for messages in current.without_sums(table)]
-        if not lacking:
-            return current
-        with self._builder(current) as builder:
-            sums = [builder.add_up(table, messages) for table, messages in lacking]
-        self._files.sync()
-        current = manifest.make(self._log_id, current.files + sums)
-        self._files.replace_manifest(current)
+        if lacking:
+            with self._builder(current) as builder:
+                sums = [builder.add_up(table, messages) for table, messages in lacking]
+            self._files.sync()
+            current = manifest.make(self._log_id, current.files + sums)
+            self._files.replace_manifest(current)
         return current
 
     def compact(self, progress: Progress | None = None) -> int:
