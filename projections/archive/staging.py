@@ -223,11 +223,7 @@ class Staging:
         """Put the staged rows into the tables of the schema `tail`."""
         for table, staged in self.tables.items():
             if staged.rows:
-                _add_to_tail(connection, table, self.source(table))
-        if first := self.tables[MESSAGES].first:
-            added = f"(select * from tail.{MESSAGES} where position >= {first})"
-            for table in SUMS:
-                _add_to_tail(connection, table, duck.added_up(table, added))
+                _add_to_tail(connection, table, self.source(table), duck.column_list(table))
 
     def _finished(self, table: str) -> StagedTable:
         if table == MESSAGES:
@@ -237,15 +233,36 @@ class Staging:
         return staged
 
 
-def _add_to_tail(connection: duckdb.DuckDBPyConnection, table: str, rows: str) -> None:
-    connection.execute(
-        duck.filled("views/table_tail_fill", table=table, columns=duck.column_list(table), rows=rows)
-    )
+def _add_to_tail(connection: duckdb.DuckDBPyConnection, table: str, rows: str, columns: str) -> None:
+    connection.execute(duck.filled("views/table_tail_fill", table=table, columns=columns, rows=rows))
 
 
 def create_tail(connection: duckdb.DuckDBPyConnection) -> None:
-    for table in TABLES:
-        connection.execute(duck.filled("views/table_tail", table=table, types=duck.column_types(table)))
+    """Create the tables of the schema `tail`, without rows."""
+    for table, name in [*((t, t) for t in STAGED), *((t, f"kept_{t}") for t in SUMS)]:
+        connection.execute(duck.filled("views/table_tail", table=name, types=duck.column_types(table)))
+    _show_tail_sums(connection, 0)
+
+
+def add_up_tail(connection: duckdb.DuckDBPyConnection, after: int) -> None:
+    """Keep the sums of the tail's messages of positions above `after`, those that are not kept yet."""
+    for table in SUMS:
+        _add_to_tail(connection, f"kept_{table}", _newest(table, after), duck.column_list(table))
+    [last] = connection.execute(f"select max(position) from tail.{MESSAGES}").fetchall()[0]
+    _show_tail_sums(connection, last)
+
+
+def _show_tail_sums(connection: duckdb.DuckDBPyConnection, after: int) -> None:
+    for table in SUMS:
+        connection.execute(
+            duck.filled(
+                "views/tail_sums", table=table, columns=duck.column_list(table), newest=_newest(table, after)
+            )
+        )
+
+
+def _newest(table: str, after: int) -> str:
+    return duck.added_up(table, f"(select * from tail.{MESSAGES} where position > {after})")
 
 
 def batches(

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from eventlog.errors import AgentlogError
 from eventlog.events import GenerationStarted, MessageAppended, Usage, raw
-from projections.archive import Archive, Connection
+from projections.archive import Archive, Connection, warm
 from projections.archive.columns import SUMS as TABLES_OF_SUMS
 from projections.archive.directory import ArchiveDirectory
 from projections.archive.manifest import Manifest, decode, encode
@@ -105,6 +105,22 @@ def test_what_is_added_up_is_what_the_messages_say(
                 assert_adds_up(connection)
         assert archive.check(history.head, content=True) == []
         archive.close()
+
+
+def test_sums_of_a_tail_that_grows_are_right_at_every_step(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Kept every few messages, the newest of them added up when they are asked for."""
+    monkeypatch.setattr(warm, "NEWEST_MAX", 3)
+    history = some_history(14)
+    archive = history.archive(tmp_path)
+    archive.build(4)
+    for head in range(3, history.head + 1):
+        with archive.ask(head) as connection:
+            assert_adds_up(connection)
+            kept = connection._open().execute("select coalesce(sum(messages), 0) from tail.kept_day_sums")
+            assert head - 4 - 5 <= kept.fetchall()[0][0] <= max(0, head - 4)
+    archive.close()
 
 
 def as_format_2(directory: Path, manifest: Manifest) -> None:
