@@ -102,6 +102,7 @@ class Reads:
         self._slots = asyncio.Semaphore(settings.read_connections_max)
         self._home = Home()
         self._by_index: Reads | None = None
+        self._made: dict[tuple[str, ...], str] = {}  # statements for states, by kinds of streams
         self._decompress = zstandard.ZstdDecompressor().decompress
 
     def sql(self, text: str) -> str:
@@ -233,31 +234,32 @@ class Reads:
 
         `tick` becomes the states' `confirmed`: what the caller counted before asking. May ask twice.
         """
-        return await self._asked(lambda: self._states(streams, tick)) if streams else {}
-
-    async def _states(self, streams: Sequence[StreamId], tick: int) -> dict[StreamId, StreamState]:
+        if not streams:
+            return {}
+        kinds = sorted({stream.kind for stream in streams})
+        folds = {p.name: p for kind in kinds for p in self._folds.get(kind, ())}
         columns = [list(column) for column in zip(*streams, strict=True)]
-        async with (
-            self.connection() as connection,
-            connection.transaction(isolation="repeatable_read", readonly=True),
-        ):
-            rows = await connection.fetch(self.statements.find_streams, *columns)
-            found = {
-                StreamId(row["tenant"], row["kind"], row["key"]): (row["id"], row["version"]) for row in rows
-            }
-            loaded: dict[tuple[str, int], Any] = {}
-            for kind in {stream.kind for stream in found}:
-                ids = [id for stream, (id, _) in found.items() if stream.kind == kind]
-                for projection in self._folds.get(kind, ()):
-                    for row in await connection.fetch(self.sql(projection.load_sql), ids):
-                        state = msgspec.json.decode(row["state"], type=projection.state)
-                        loaded[projection.name, row["stream_id"]] = state
+        found: dict[StreamId, tuple[int, int]] = {}
+        loaded: dict[tuple[str, int], Any] = {}
+        for row in await self.fetch(self._states_sql(kinds), *columns):
+            tenant, kind, key, id, version, projection, state = row
+            if projection is None:
+                found[StreamId(tenant, kind, key)] = (id, version)
+            else:
+                loaded[projection, id] = msgspec.json.decode(state, type=folds[projection].state)
         return {
             stream: StreamState(
                 id, version, [loaded.get((p.name, id)) for p in self._folds.get(stream.kind, ())], tick
             )
             for stream, (id, version) in found.items()
         }
+
+    def _states_sql(self, kinds: Sequence[str]) -> str:
+        made = self._made.get(tuple(kinds))
+        if made is None:
+            folds = [projection for kind in kinds for projection in self._folds.get(kind, ())]
+            made = self._made[tuple(kinds)] = self.statements.states(folds)
+        return made
 
     async def places(self, first_position: int, count: int, *, duplicate: bool) -> Receipt:
         """The receipt of `count` events that stand from `first_position` on."""

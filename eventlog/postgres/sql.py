@@ -89,3 +89,23 @@ class Statements:
             raise AttributeError(f"no statement queries/{name}.sql") from None
         setattr(self, name, statement)
         return statement
+
+    def states(self, projections: Sequence[InlineProjection]) -> str:
+        """Return one query for streams and what projections hold of them, of one moment; as find_streams, and
+        `projection` and `state` (JSON text): NULL in a row of a stream, given in one more for each state.
+
+        One, since each further round trip is waited for by whoever appends to a stream nobody knew.
+        """
+        states = [
+            f"SELECT NULL, NULL, NULL, stream_id, NULL, '{p.name}', state FROM (\n{_loading(p)}\n) AS loaded"
+            for p in projections
+        ]
+        streams = "SELECT tenant, kind, key, id, version, NULL AS projection, NULL AS state FROM found"
+        found = f"WITH found AS MATERIALIZED (\n{self.find_streams}\n)"
+        return f"{found}\n" + "\nUNION ALL\n".join([streams, *states]).replace("{schema}", self.schema)
+
+
+def _loading(projection: InlineProjection) -> str:
+    """A projection's load_sql, of the streams in `found`."""
+    ids = f"(SELECT array_agg(id) FROM found WHERE kind = '{projection.kind}')::bigint[]"
+    return projection.load_sql.rstrip().rstrip(";").replace("$1", ids)

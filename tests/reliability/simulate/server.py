@@ -8,8 +8,7 @@ answer travels back: at each stage the connection may die, and what was executed
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Iterable, Sequence
 from random import Random
 from types import SimpleNamespace
 from typing import Any
@@ -19,6 +18,7 @@ import msgspec
 
 from eventlog.postgres.migrate import migrations
 from eventlog.postgres.sql import Statements, text
+from eventlog.projection import InlineProjection
 from tests.reliability.simulate.tables import OtherWriterSet, Row, Tables
 
 SCHEMA = "simulated"
@@ -114,7 +114,6 @@ class Connection:
         self._closed = False
         self._session = server.session
         self._answers: set[asyncio.Future[Any]] = set()
-        self._snapshot: Tables | None = None
 
     def is_closed(self) -> bool:
         return self._closed
@@ -144,16 +143,6 @@ class Connection:
                 answer.set_exception(
                     asyncpg.ConnectionDoesNotExistError("connection was closed in the middle of operation")
                 )
-
-    @asynccontextmanager
-    async def transaction(self, *, isolation: str, readonly: bool) -> AsyncIterator[None]:
-        assert (isolation, readonly) == ("repeatable_read", True)
-        try:
-            # As Postgres does it: the snapshot is that of the first statement.
-            self._snapshot = await self._send(lambda: self._server.tables.copy())
-            yield
-        finally:
-            self._snapshot = None
 
     async def prepare(self, sql: str) -> Prepared:
         await self._send(lambda: None)
@@ -235,13 +224,14 @@ class Connection:
         asyncio.get_running_loop().call_later(self._server.random.random() * TRAVEL_S, arrive)
 
     def _rows(self, sql: str, arguments: Sequence[Any]) -> list[Record]:
-        tables = self._snapshot or self._server.tables
+        tables = self._server.tables
         query = _QUERIES.get(sql)
         if query is not None:
             return query(tables, *arguments)
-        for projection in tables.folds.values():
-            if sql == projection.load_sql.replace("{schema}", SCHEMA):
-                return _load(tables, projection.name, projection.state, *arguments)
+        if sql.startswith("WITH found AS"):
+            folds = [fold for fold in tables.folds.values() if f"'{fold.name}'" in sql]
+            assert sql == _STATEMENTS.states(folds)
+            return _states(tables, folds, *arguments)
         if sql.startswith("SELECT obj_description("):
             return []  # no schema of a stranger
         raise AssertionError(f"a statement that nobody simulates: {sql}")
@@ -319,6 +309,18 @@ _EVENT = (
     "position", "tenant", "kind", "key", "version", "type", "schema", "id", "time_us", "occurred_at",
     "encoding", "compressed", "data", "meta", "hash", "chain",
 )  # fmt: skip
+
+
+def _states(tables: Tables, folds: Iterable[InlineProjection], *columns: Sequence[str]) -> list[Record]:
+    names = ("tenant", "kind", "key", "id", "version", "projection", "state")
+    streams = _find_streams(tables, *columns)
+    rows = [Record(names, (*row, None, None)) for row in streams]
+    for fold in folds:
+        ids = [row["id"] for row in streams if row["kind"] == fold.kind]
+        for loaded in _load(tables, fold.name, fold.state, ids):
+            values = (None, None, None, loaded["stream_id"], None, fold.name, loaded["state"])
+            rows.append(Record(names, values))
+    return rows
 
 
 def _load(tables: Tables, name: str, state: type, stream_ids: Sequence[int]) -> list[Record]:
