@@ -4,8 +4,9 @@
     AGENTLOG_BENCH_PEERS      0 leaves them out
     AGENTLOG_BENCH_DIRECTORY  keeps segments and peers' tables for the next run; default: a temporary one
 
-Every question is asked once to warm up and then several times; medians. Ours goes the whole way of a
-question in a warm process: lock, manifest, files' sizes, fresh tail, query, rows in Python.
+Every question is asked once to warm up and then several times, of everybody in turn, because the machine's
+speed changes while they are asked; medians. Ours goes the whole way of a question in a warm process: lock,
+manifest, files' sizes, fresh tail, query, rows in Python.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ import tempfile
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +51,7 @@ TIMES = {"regex": 3, "tokens": 15, "top": 15, "session": 15, "tail": 15}
 # Tokens and top sessions are asked of the views that have them added up, as anybody would ask; besides, of
 # every single message, in the words that the peers are asked in.
 OF_MESSAGES = ", of messages"
+FRESH_NAME = f"ours, {FRESH:,} in no file"
 TOP_TOTALS = (
     "select tenant, session, messages, output_tokens from session_totals"
     " order by 4 desc nulls last, 2 limit 20"
@@ -64,10 +67,8 @@ def open_segments(folder: Path) -> SegmentStore:
     )
 
 
-def open_archive(folder: Path, store: SegmentStore, threads: int = 2) -> Archive:
-    return Archive(
-        folder / "archive", lambda after, until: store.read(after, until), str(LOG_ID), threads=threads
-    )
+def open_archive(folder: Path, store: SegmentStore, threads: int = 2, name: str = "archive") -> Archive:
+    return Archive(folder / name, lambda after, until: store.read(after, until), str(LOG_ID), threads=threads)
 
 
 def fill(folder: Path) -> None:
@@ -131,18 +132,30 @@ def built(folder: Path, until: int) -> tuple[int, float, float, int]:
     return found  # type: ignore[no-any-return]
 
 
-async def median_ms(call: Callable[[], Any], times: int) -> tuple[float, Any]:
-    taken, found = [], None
-    for _ in range(times + 1):
-        start = time.perf_counter()
-        found = call()
-        if inspect.isawaitable(found):
-            found = await found
-        taken.append(time.perf_counter() - start)
-    return statistics.median(taken[1:]) * 1000, found
+Questions = dict[str, Callable[[], Any]]
 
 
-def ours(archive: Archive, tenant: str, session: str) -> dict[str, Callable[[], Any]]:
+async def in_turn(everybody: dict[str, Questions]) -> tuple[dict[str, dict[str, float]], dict[str, Any]]:
+    """Ask everybody the same in turn; return medians in ms, and the last answers, by whom and by question."""
+    medians: dict[str, dict[str, float]] = {who: {} for who in everybody}
+    answers: dict[str, dict[str, Any]] = {who: {} for who in everybody}
+    for name in next(iter(everybody.values())):
+        asked = {who: questions[name] for who, questions in everybody.items() if name in questions}
+        taken: dict[str, list[float]] = {who: [] for who in asked}
+        for _ in range(TIMES[name.removesuffix(OF_MESSAGES)] + 1):
+            for who, call in asked.items():
+                start = time.perf_counter()
+                found = call()
+                if inspect.isawaitable(found):
+                    found = await found
+                taken[who].append(time.perf_counter() - start)
+                answers[who][name] = found
+        for who, times in taken.items():
+            medians[who][name] = statistics.median(times[1:]) * 1000
+    return medians, answers
+
+
+def ours(archive: Archive, tenant: str, session: str) -> Questions:
     def ask(question: Callable[[Connection], Any]) -> Callable[[], Any]:
         def call() -> Any:
             with archive.ask(MESSAGES) as connection:
@@ -159,13 +172,6 @@ def ours(archive: Archive, tenant: str, session: str) -> dict[str, Callable[[], 
         "session": ask(lambda it: it.head(session, 10_000, tenant)),
         "tail": ask(lambda it: it.tail(session, 20, tenant)),
     }
-
-
-async def measured(questions: dict[str, Callable[[], Any]]) -> tuple[dict[str, float], dict[str, Any]]:
-    times, found = {}, {}
-    for name, call in questions.items():
-        times[name], found[name] = await median_ms(call, TIMES[name.removesuffix(OF_MESSAGES)])
-    return times, found
 
 
 async def run() -> None:
@@ -187,40 +193,46 @@ async def measure(folder: Path) -> None:
         fill(folder)
     raw = int((folder / "raw_bytes").read_text())
     store = open_segments(folder)
-    shutil.rmtree(folder / "archive", ignore_errors=True)
+    for name in ("archive", "fresh"):
+        shutil.rmtree(folder / name, ignore_errors=True)
     parts = [built(folder, MESSAGES - FRESH)]
-    archive = open_archive(folder, store)
+    shutil.copytree(folder / "archive", folder / "fresh")
+    parts.append(built(folder, MESSAGES))
+    archive, fresh = open_archive(folder, store), open_archive(folder, store, name="fresh")
+    archive.compact()
     with archive.ask(0) as connection:
         tenant, session = connection.sql(
-            "select tenant, session from sessions order by abs(messages - 200), session limit 1"
+            "select tenant, session from session_totals order by abs(messages - 200), session limit 1"
         ).rows()[0]
-    fresh, _ = await measured(ours(archive, tenant, session))
-    parts.append(built(folder, MESSAGES))
-    archive.compact()
-    mine, answers = await measured(ours(archive, tenant, session))
     show_build(parts, raw, archive.status().size_bytes)
+    everybody = {"ours": ours(archive, tenant, session), FRESH_NAME: ours(fresh, tenant, session)}
+    async with AsyncExitStack() as peers:
+        if PEERS:
+            everybody |= await open_peers(folder, store, archive, (tenant, session), peers)
+        medians, answers = await in_turn(everybody)
+    if PEERS:
+        check_answers(answers)
+    show(medians, raw)
+    archive.close()
+    fresh.close()
+    store.close()
+
+
+def show(medians: dict[str, dict[str, float]], raw: int) -> None:
+    mine, fresh = medians["ours"], medians[FRESH_NAME]
     table = Table("question", "ours ms", title=f"{MESSAGES:,} messages, {raw / 1e9:.2f} GB of JSON")
     rows = {name: [name, f"{mine[name]:,.1f}"] for name in mine}
-    peers: dict[str, dict[str, float]] = {}
-    if PEERS:
-        peers = await ask_peers(folder, store, archive, tenant, session, answers)
-    for peer, times in peers.items():
-        table.add_column(f"{peer} ms")
-        table.add_column("ratio")
-        for name, row in rows.items():
-            its = times[name.removesuffix(OF_MESSAGES)]
-            row += [f"{its:,.1f}", f"{its / mine[name]:.1f} ×"]
-    table.add_column(f"{FRESH:,} fresh: ours ms")
-    table.add_column("ratio")
-    for name, row in rows.items():
-        ratio = fresh[name] / mine[name]
-        row += [f"{fresh[name]:,.1f}", f"{ratio:.2f} ×"]
+    for who, times in medians.items():
+        if who != "ours":
+            table.add_column(f"{who} ms")
+            table.add_column("ratio")
+            for name, row in rows.items():
+                row += [f"{times[name]:,.1f}", f"{times[name] / mine[name]:.2f} ×"]
+    for row in rows.values():
         table.add_row(*row)
     console.print(table)
     for name in rows:
-        console.print(f"{name}: {verdict(name, mine, peers.get('PostgreSQL'), fresh[name] / mine[name])}")
-    archive.close()
-    store.close()
+        console.print(f"{name}: {verdict(name, mine, medians.get('PostgreSQL'), fresh[name] / mine[name])}")
 
 
 def verdict(name: str, mine: dict[str, float], postgres: dict[str, float] | None, fresh: float) -> str:
@@ -248,39 +260,42 @@ def show_build(parts: list[tuple[int, float, float, int]], raw: int, size: int) 
         console.print(f"{what}: {figure}{told}", highlight=False)
 
 
-async def ask_peers(
-    folder: Path, store: SegmentStore, archive: Archive, tenant: str, session: str, answers: dict[str, Any]
-) -> dict[str, dict[str, float]]:
-    """The peers' medians; each must find what we found."""
-    found: dict[str, tuple[dict[str, float], dict[str, Any]]] = {}
+async def open_peers(
+    folder: Path, store: SegmentStore, archive: Archive, session: tuple[str, str], opened: AsyncExitStack
+) -> dict[str, Questions]:
+    """Load the peers, unless an earlier run did, and return what each is to be asked."""
     new = not (folder / "messages.sqlite").exists()
     sqlite = Sqlite(folder / "messages.sqlite")
     if new:
         sqlite.load(peer_rows(store))
-    found["SQLite"] = await measured(sqlite.ask(tenant, session))
     server = await attach(folder / "postgres", clock=SystemClock())
-    try:
-        async with postgres_session(server.connection, timeout_s=60, command_timeout_s=None) as connection:
-            postgres = Postgres(connection)
-            if not await connection.fetchval("select to_regclass('messages')"):
-                await postgres.load(peer_rows(store))
-            found["PostgreSQL"] = await measured(postgres.ask(tenant, session))
-    finally:
-        await server.close()
+    opened.push_async_callback(server.close)
+    connection = await opened.enter_async_context(
+        postgres_session(server.connection, timeout_s=60, command_timeout_s=None)
+    )
+    postgres = Postgres(connection)
+    if not await connection.fetchval("select to_regclass('messages')"):
+        await postgres.load(peer_rows(store))
     files = [str(archive.directory / file.name) for file in archive.manifest().of_table("messages")]
+    peers = {"PostgreSQL": postgres.ask(*session), "SQLite": sqlite.ask(*session)}
     try:
-        found["polars"] = await measured(Polars(files).ask(tenant, session))
+        peers["polars"] = Polars(files).ask(*session)
     except ImportError:
         console.print("polars is not installed: pip install '.[bench]'")
-    for name in ("tokens", "top"):
-        assert _plain(answers[name]) == _plain(answers[name + OF_MESSAGES]), f"the sums for {name} are others"
-    for peer, (_, its) in found.items():
-        assert its["regex"][0][0] == answers["regex"][0][0], f"{peer} finds another number of messages"
-        for name in ("tokens", "top"):
-            assert _plain(its[name]) == _plain(answers[name]), f"{peer} answers {name} otherwise"
+    # The same question, whether we answer it from sums or from messages.
+    return {who: it | {f"{n}{OF_MESSAGES}": it[n] for n in ("tokens", "top")} for who, it in peers.items()}
+
+
+def check_answers(answers: dict[str, dict[str, Any]]) -> None:
+    """Everybody must find what we found."""
+    mine = answers["ours"]
+    for who, its in answers.items():
+        assert its["regex"][0][0] == mine["regex"][0][0], f"{who} finds another number of messages"
+        for name in ("tokens", "top", f"tokens{OF_MESSAGES}", f"top{OF_MESSAGES}"):
+            ours = mine[name.removesuffix(OF_MESSAGES)]
+            assert _plain(its[name]) == _plain(ours), f"{who} answers {name} otherwise"
         for name in ("session", "tail"):
-            assert len(its[name]) == len(answers[name]), f"{peer} answers {name} with another number of rows"
-    return {name: times for name, (times, _) in found.items()}
+            assert len(its[name]) == len(mine[name]), f"{who} answers {name} with another number of rows"
 
 
 def _plain(rows: Any) -> list[tuple[str, ...]]:

@@ -88,7 +88,7 @@ def parquet(paths: Sequence[Path]) -> str:
 
 
 def added_up(table: str, messages: str) -> str:
-    """Return SQL that makes the rows of a table of sums of the messages that the SQL `messages` reads."""
+    """Return SQL that makes the rows of a table of sums of messages: of what stands behind a FROM."""
     return filled(f"queries/{table}", rows=messages)
 
 

@@ -241,28 +241,29 @@ def create_tail(connection: duckdb.DuckDBPyConnection) -> None:
     """Create the tables of the schema `tail`, without rows."""
     for table, name in [*((t, t) for t in STAGED), *((t, f"kept_{t}") for t in SUMS)]:
         connection.execute(duck.filled("views/table_tail", table=name, types=duck.column_types(table)))
-    _show_tail_sums(connection, 0)
+    show_tail_sums(connection)
 
 
 def add_up_tail(connection: duckdb.DuckDBPyConnection, after: int) -> None:
     """Keep the sums of the tail's messages of positions above `after`, those that are not kept yet."""
     for table in SUMS:
         _add_to_tail(connection, f"kept_{table}", _newest(table, after), duck.column_list(table))
-    [last] = connection.execute(f"select max(position) from tail.{MESSAGES}").fetchall()[0]
-    _show_tail_sums(connection, last)
+    show_tail_sums(connection)
 
 
-def _show_tail_sums(connection: duckdb.DuckDBPyConnection, after: int) -> None:
+def show_tail_sums(connection: duckdb.DuckDBPyConnection, newest_after: int | None = None) -> None:
+    """Show the kept sums, and those of messages of positions above `newest_after`; None: of no others."""
     for table in SUMS:
-        connection.execute(
-            duck.filled(
-                "views/tail_sums", table=table, columns=duck.column_list(table), newest=_newest(table, after)
-            )
-        )
+        columns = duck.column_list(table)
+        parts = [f"tail.kept_{table}"]
+        if newest_after is not None:
+            parts.append(_newest(table, newest_after))
+        rows = " union all ".join(f"select {columns} from {part}" for part in parts)
+        connection.execute(duck.filled("views/tail_sums", table=table, rows=rows))
 
 
 def _newest(table: str, after: int) -> str:
-    return duck.added_up(table, f"(select * from tail.{MESSAGES} where position > {after})")
+    return duck.added_up(table, f"tail.{MESSAGES} where position > {after}")
 
 
 def batches(

@@ -1,5 +1,5 @@
 -- Messages of one tenant, UTC day and model, added up; as a part of a FROM (see session_sums.sql).
---   {rows}  what reads the messages
+--   {rows}  what reads the messages, with its conditions
 (
     select
         tenant,

@@ -1,7 +1,7 @@
 -- Messages of one session and generation, added up; as a part of a FROM. What is added up again gives the same:
 -- ranges and tail need not be read together. Counts have 32 bits (eventlog/events/fields.py), so that no sum
 -- leaves BIGINT.
---   {rows}  what reads the messages
+--   {rows}  what reads the messages, with its conditions
 (
     select
         tenant,

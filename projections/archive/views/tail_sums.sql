@@ -1,8 +1,4 @@
--- Sums of the messages in the tail: those that were added up, and the newest, which are added up when they are read.
---   {table}    name of the table of sums
---   {columns}  its columns
---   {newest}   what adds up the newest messages
-create or replace view tail.{table} as
-select {columns} from tail.kept_{table}
-union all
-select {columns} from {newest}
+-- Sums of the messages in the tail: those that are kept, and maybe those of the newest, added up when they are read.
+--   {table}  name of the table of sums
+--   {rows}   what reads them
+create or replace view tail.{table} as {rows}
