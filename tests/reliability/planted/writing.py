@@ -31,6 +31,13 @@ BUGS: tuple[Bug, ...] = (
         SIMULATE, ACKNOWLEDGE_TESTS,
     ),
     bug(
+        "a slow disk holds up who does not wait for it",
+        "the sync of the others takes no longer for it",
+        ACKNOWLEDGE, "if blocks and not (here and self._write_here(blocks)):",
+        "if blocks and not self._write_here(blocks):",
+        ACKNOWLEDGE_TESTS,
+    ),
+    bug(
         "what is copied is not synced",
         "it can be copied again",
         MIRROR, "        await loop.run_in_executor(self._thread, self.store.sync)\n\n    async def mark",

@@ -14,6 +14,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+from eventlog.acknowledge import QUICK_S
 from eventlog.log import Log
 from eventlog.settings import Settings
 from tests.reliability.simulate.loop import SimulatedLoop
@@ -26,18 +27,23 @@ SEGMENTS = str(DATA / "segments")
 
 
 class JumpingClock:
-    """A host's clock: monotonic time is the loop's, the wall clock stands where somebody put it."""
+    """A host's clock: monotonic time is the loop's, the wall clock stands where somebody put it.
+
+    Attributes:
+        synced_s: what syncs took, by which monotonic time is ahead: the loop stands still meanwhile.
+    """
 
     def __init__(self, loop: SimulatedLoop) -> None:
         self._loop = loop
         self.offset_us = 1_790_000_000_000_000
         self.frozen_us: int | None = None
+        self.synced_s = 0.0
 
     def now_us(self) -> int:
         return self.frozen_us if self.frozen_us is not None else self.offset_us + int(self._loop.time() * 1e6)
 
     def monotonic(self) -> float:
-        return self._loop.time()
+        return self._loop.time() + self.synced_s
 
     def jump(self, random: Random) -> None:
         """By up to ten years in either direction; or freeze, or go on."""
@@ -50,10 +56,11 @@ class JumpingClock:
 class SimulatedIo(LossyIo):
     """One process's Io: every call is a moment at which others may come in between, or the disk fails."""
 
-    def __init__(self, machine: Machine, loop: SimulatedLoop, disk: DiskTrouble) -> None:
+    def __init__(self, machine: Machine, loop: SimulatedLoop, disk: DiskTrouble, clock: JumpingClock) -> None:
         super().__init__(machine.random, machine=machine)
         self._loop = loop
         self._trouble = disk
+        self._clock = clock
 
     def _enter(self, name: str) -> None:
         if name not in ("fdatasync", "fsync"):  # drawn by the call itself: its data fails with it
@@ -71,6 +78,7 @@ class SimulatedIo(LossyIo):
     def fdatasync(self, fd: int) -> None:
         self._loop.pause()
         self.failures = self._trouble.failures()
+        self._clock.synced_s += self._trouble.sync_s
         super().fdatasync(fd)
 
     def fsync(self, fd: int) -> None:
@@ -103,9 +111,11 @@ class DiskTrouble:
     Attributes:
         calls: by method name, the errno that its calls raise now and then.
         rate: how often.
+        sync_s: how long a sync takes; a slow one is not waited for in the event loop's thread.
     """
 
     def __init__(self, random: Random) -> None:
+        self.sync_s = random.choice((0.0, 2 * QUICK_S))
         self.calls: dict[str, int] = {}
         self.was_there = False
         self.rate = 0.0
@@ -161,7 +171,7 @@ class Host:
 
     def io(self) -> SimulatedIo:
         """The Io of a new process."""
-        io = SimulatedIo(self.machine, self._loop, self.trouble)
+        io = SimulatedIo(self.machine, self._loop, self.trouble, self.clock)
         io.changed = lambda: self.changed(self)
         return io
 
