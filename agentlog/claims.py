@@ -199,8 +199,9 @@ class Claimer:
             chosen = self._choose(found, missing)
             reading = asyncio.ensure_future(self._read(chosen))
             commands = self._share_out(chosen, requests, reading)
-            lost = sum(await asyncio.gather(*commands))
-            await reading
+            # Both in one: where an append fails, nobody asks any more what became of the reading.
+            _, counts = await asyncio.gather(reading, asyncio.gather(*commands))
+            lost = sum(counts)
             self._spread = min(SPREAD_MAX, 2 * self._spread) if lost else max(1, self._spread // 2)
             thorough = any(request.thorough for request in requests)
             if lost and not thorough:
