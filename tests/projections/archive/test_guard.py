@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from eventlog.errors import BadInput
-from projections.archive import Archive, Connection
+from projections.archive import Archive, Connection, guard
 from projections.archive.duck import quoted
 from projections.archive.guard import ALLOWED_VIEWS
 from tests.projections.archive.history import History
@@ -160,6 +160,19 @@ def test_a_query_that_does_anything_but_read_the_views_is_refused(
 def test_an_ordinary_query_is_answered(connection: Connection, query: str, expected: list[object]) -> None:
     """A guard that refuses what analysts write would be switched off."""
     assert connection.sql(query).rows() == expected
+
+
+def test_what_passed_is_remembered_within_bounds_and_what_was_refused_is_not(connection: Connection) -> None:
+    for _ in range(2):
+        with pytest.raises(BadInput, match="is not allowed in a query"):
+            connection.sql("select * from read_text('x')")
+    for n in range(guard._PASSED_MAX + 10):
+        assert connection.sql(f"select {n}").rows() == [(n,)]
+    assert connection.sql(f"select 1 /* {' ' * guard._PASSED_CHARACTERS_MAX} */").rows() == [(1,)]
+    assert len(guard._passed) == guard._PASSED_MAX
+    assert "select 0" not in guard._passed
+    assert all(len(query) <= guard._PASSED_CHARACTERS_MAX for query in guard._passed)
+    assert not any("read_text" in query for query in guard._passed)
 
 
 @pytest.mark.parametrize("query", ["describe messages", "summarize usage", "describe select * from sessions"])
