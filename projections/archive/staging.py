@@ -156,7 +156,8 @@ class Staging:
                 events.append(row)
                 if change is not None:
                     changes.append(change)
-                    cursors[session] = cursor
+                    if moves_cursor(event):  # of one that does not, nobody has looked up where it stands
+                        cursors[session] = cursor
             self.source_bytes += len(bytes(event.data)) + len(bytes(event.meta))
         self.events += len(batch)
         self.last = batch[-1].position

@@ -11,7 +11,9 @@ import duckdb
 import pytest
 
 from eventlog.errors import BadInput
+from eventlog.events import GenerationStarted, SessionUpdated
 from projections.archive import Archive, Stop
+from projections.archive.columns import TABLES
 from projections.archive.directory import ArchiveDirectory
 from projections.archive.manifest import decode, encode
 from projections.archive.warm import Warm
@@ -196,3 +198,53 @@ def test_nothing_is_drawn_where_python_was_started_without_a_script(tmp_path: Pa
     )
     run = subprocess.run([sys.executable, "-c", code, tmp_path], capture_output=True, text=True, check=True)
     assert run.stdout == "['false', 'false']\n"
+
+
+@pytest.mark.parametrize("asked", [True, False], ids=["asked", "built"])
+def test_a_change_of_an_archived_session_does_not_begin_its_messages_anew(
+    tmp_path: Path, asked: bool
+) -> None:
+    """The change needs no place among the messages, so none was looked up; the message behind it does."""
+    history = History()
+    history.message("a")
+    history.say("a", GenerationStarted(1, 0))
+    history.message("a")
+    archive = history.archive(tmp_path, range_events=1)
+    archive.build(history.head)
+    history.say("a", SessionUpdated(title="changed"))
+    if asked:
+        with archive.ask(history.head):
+            pass
+    history.message("a")
+    if not asked:
+        archive.build(history.head)
+    with archive.ask(history.head) as connection:
+        assert connection.sql("select generation, seq from messages order by position").rows() == [
+            (0, 0), (1, 0), (1, 1),
+        ]  # fmt: skip
+    assert archive.check(history.head, content=True) == []
+    archive.close()
+
+
+@pytest.mark.parametrize("table", TABLES)
+@pytest.mark.parametrize("text", [b"", b"PAR1" + b"\xff" * 400 + b"PAR1"], ids=["empty", "garbage"])
+def test_a_file_that_does_not_read_though_the_manifest_fits_is_found_and_made_again(
+    tmp_path: Path, table: str, text: bytes
+) -> None:
+    history = some_history()
+    archive = history.archive(tmp_path, range_events=12)
+    archive.build(history.head)
+    current = archive.manifest()
+    last = current.of_table(table)[-1]
+    forged = tmp_path / "building" / "forged.parquet"
+    forged.write_bytes(text)
+    files = ArchiveDirectory(tmp_path, LOG_ID, CrashingIo(9))
+    kept = files.keep(forged, table, last.first_position, last.last_position, last.rows, last.source_bytes)
+    range_files = [kept if file == last else file for file in current.files_of(last.first_position)]
+    files.replace_manifest(current.with_range(range_files))
+    assert [finding.code for finding in archive.check(history.head)] == ["extra"]
+    found = [(f.code, f.file) for f in archive.check(history.head, content=True)]
+    assert ("content", kept.name) in found
+    assert archive.rebuild(history.head) == 1
+    assert archive.manifest() == current
+    assert archive.check(history.head, content=True) == []
