@@ -199,7 +199,8 @@ class Claimer:
             chosen = self._choose(found, missing)
             reading = asyncio.ensure_future(self._read(chosen))
             commands = self._share_out(chosen, requests, reading)
-            # Both in one: where an append fails, nobody asks any more what became of the reading.
+            # One gather for both: were the reading awaited later, its failure would be told a second time, by
+            # asyncio as never retrieved, whenever an append fails first.
             _, counts = await asyncio.gather(reading, asyncio.gather(*commands))
             lost = sum(counts)
             self._spread = min(SPREAD_MAX, 2 * self._spread) if lost else max(1, self._spread // 2)

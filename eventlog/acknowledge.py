@@ -21,11 +21,11 @@ from eventlog.mirror import Mirror
 from eventlog.segment.store import Block
 
 BATCHES_MAX = 4
-# Blocks are written and synced in the event loop's thread while that takes no longer than this. Another
-# thread needs longer where many agents append: at each of four steps it waits for the interpreter, which
-# Python takes from a busy thread every 5 ms.
+# Blocks are written and synced in the event loop's thread while that takes no longer than this. The
+# mirror's thread needs longer where many agents append: at each of four steps it waits for the interpreter,
+# which Python takes from a busy thread every 5 ms.
 QUICK_S = 0.005
-# After a slow one so many writes go to the other thread before one is tried here again.
+# After a slow one so many writes go to the mirror's thread before one is tried here again.
 SLOW_WRITES = 30
 HEAL_INTERVAL_S = 0.5
 IDLE_MARK_S = 1.0
@@ -53,7 +53,7 @@ class Acknowledger:
         self._clock = clock
         self._queue: asyncio.Queue[Committed | None] = asyncio.Queue(BATCHES_MAX)
         self._busy = False
-        self._to_thread = 0  # so many writes yet
+        self._to_thread = 0  # how many of the next writes go to the mirror's thread
         self._healed_at = -HEAL_INTERVAL_S
         self._healing = asyncio.Lock()
         self._idle_mark: asyncio.TimerHandle | None = None
@@ -177,14 +177,14 @@ class Acknowledger:
             return
         blocks = [committed.block for committed in group if committed.block is not None]
         # Who does not wait for the segment is not held up by the disk either.
-        here = all(pending.wait_for_mirror for committed in group for pending, _ in committed.waiting)
-        if blocks and not (here and self._write_here(blocks)):
+        all_wait = all(pending.wait_for_mirror for committed in group for pending, _ in committed.waiting)
+        if blocks and not (all_wait and self._write_here(blocks)):
             await self.mirror.write(blocks)
         if any(committed.block is None for committed in group):
             await self.mirror.catch_up(max(committed.last_position for committed in group))
 
     def _write_here(self, blocks: Sequence[Block]) -> bool:
-        """Write and sync in this very thread, where the disk is quick enough for that. False: not done."""
+        """Write and sync in the event loop's thread, while the disk is quick enough. False: not done."""
         if self._to_thread > 0:
             self._to_thread -= 1
             return False

@@ -1,7 +1,8 @@
 """Keep the local segments level with Postgres: own batches as they commit, others' by copying.
 
-The segment is never ahead of Postgres: only what Postgres has committed is written here. One
-thread does the blocking work; nothing here decides whether a copy is damaged (segment/recovery.py).
+The segment is never ahead of Postgres: only what Postgres has committed is written here. The
+blocking work is done in a thread of its own, and short writes in the event loop's, which the caller chooses
+(`write_now`). Nothing here decides whether a copy is damaged (segment/recovery.py).
 """
 
 from __future__ import annotations
@@ -46,9 +47,11 @@ class Mirror:
         return self.store.durable_position
 
     def write_now(self, blocks: Sequence[Block]) -> bool:
-        """Write and sync blocks in this thread. False: they do not fit on, use `write`."""
+        """Write and sync blocks in the caller's thread. False: use `write`.
+
+        Then they do not fit on, or another process is writing: the event loop does not wait for that.
+        """
         try:
-            # In the event loop's thread: another process that writes here is not waited for.
             self.store.append(blocks, wait=False)
         except (NotContiguous, BlockingIOError):
             return False

@@ -1,4 +1,4 @@
-"""Group commit: whatever arrives while a batch is in flight forms the next one. No timer.
+"""Group commit: what arrives while a batch is in flight forms the next one. No timer.
 
     submit → waiting → batch (batch.py) → Postgres commit → segment sync (acknowledge.py) → told
 
@@ -32,8 +32,8 @@ from eventlog.settings import Settings
 
 RECONNECT_INTERVAL_S = 0.05
 ATTEMPTS_MAX = 5
-# A batch takes so many commands, or half of those under way: while that half is in Postgres, the callers of
-# the other are told, decide and form the next batch. In one batch all of them would only wait in turn.
+# A batch takes up to so many commands, or half of those under way if that is more: while one half is in
+# Postgres, the callers of the other are told, decide and form the next batch, and nothing stands idle.
 HALVED_FROM = 16
 
 
@@ -93,7 +93,7 @@ class Writer:
         while len(self._waiting) >= self._settings.queue_commands_max:
             self._taken.clear()
             await self._taken.wait()
-        if self._closing:  # while this waited
+        if self._closing:  # it may have been closed while this waited
             raise _closed()
         future: asyncio.Future[Receipt] = asyncio.get_running_loop().create_future()
         pending = Pending(command, length, future, next(self._ticks), wait_for_mirror)

@@ -66,8 +66,8 @@ class _Kind(NamedTuple):
     Attributes:
         projections: of that kind; the others below go by their numbers.
         beginning: those that have a row from the first event on, whatever it is.
-        first, later: steps by type of event, until these rows are there and from then on. An event that
-            would only begin one is nothing any more then, and most events of a log are such to some fold.
+        first, later: steps by type of event, until these rows are there and from then on. `later` leaves out
+            what only begins a row: most events of a log are such to some fold.
     """
 
     projections: tuple[InlineProjection, ...]
@@ -162,7 +162,7 @@ class FoldAll:
                         continue
                     position, time = event.position, event.time
                     newest[number] = Row(position, time, position, time, version, state)
-                    folded.steps = self._steps(folded)
+                    folded.steps = self._steps(folded)  # maybe `later` from now on
                 else:
                     if (state := evolve(row.state, event, version)) is row.state:
                         continue

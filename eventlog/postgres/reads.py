@@ -102,7 +102,7 @@ class Reads:
         self._slots = asyncio.Semaphore(settings.read_connections_max)
         self._home = Home()
         self._by_index: Reads | None = None
-        self._made: dict[tuple[str, ...], str] = {}  # statements for states, by kinds of streams
+        self._states_texts: dict[tuple[str, ...], str] = {}  # statements by kinds of streams
         self._decompress = zstandard.ZstdDecompressor().decompress
 
     def sql(self, text: str) -> str:
@@ -255,11 +255,12 @@ class Reads:
         }
 
     def _states_sql(self, kinds: Sequence[str]) -> str:
-        made = self._made.get(tuple(kinds))
-        if made is None:
+        """Return the statement that reads streams of `kinds` and their states."""
+        text = self._states_texts.get(tuple(kinds))
+        if text is None:
             folds = [projection for kind in kinds for projection in self._folds.get(kind, ())]
-            made = self._made[tuple(kinds)] = self.statements.states(folds)
-        return made
+            text = self._states_texts[tuple(kinds)] = self.statements.states(folds)
+        return text
 
     async def places(self, first_position: int, count: int, *, duplicate: bool) -> Receipt:
         """The receipt of `count` events that stand from `first_position` on."""

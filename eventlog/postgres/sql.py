@@ -91,10 +91,11 @@ class Statements:
         return statement
 
     def states(self, projections: Sequence[InlineProjection]) -> str:
-        """Return one query for streams and what projections hold of them, of one moment; as find_streams, and
-        `projection` and `state` (JSON text): NULL in a row of a stream, given in one more for each state.
+        """Return one query for streams and what projections hold of them, all of one moment.
 
-        One, since each further round trip is waited for by whoever appends to a stream nobody knew.
+        Parameters as find_streams. A row per stream has its columns, and NULL as `projection` and `state`; a
+        row per state has only `id`, `projection` (its name) and `state` (JSON text).
+        One query, since whoever appends to a stream nobody knew waits for each further round trip.
         """
         states = [
             f"SELECT NULL, NULL, NULL, stream_id, NULL, '{p.name}', state FROM (\n{_loading(p)}\n) AS loaded"

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from threading import TIMEOUT_MAX, Lock
+from threading import TIMEOUT_MAX
 
 import duckdb
 import msgspec
@@ -25,10 +25,10 @@ from projections.archive.connection import Connection
 from projections.archive.directory import ArchiveDirectory
 from projections.archive.manifest import MANIFEST_NAME, ArchiveFile, Manifest, damaged
 from projections.archive.merging import runs_of_small, without_small_end
-from projections.archive.prices import BUNDLED, PRICES_NAME, state_of
+from projections.archive.prices import PRICES_NAME
 from projections.archive.stopping import Stop
 from projections.archive.underway import Underway
-from projections.archive.warm import Warm
+from projections.archive.warm import Instances
 
 Progress = Callable[[int, int], None]
 
@@ -37,11 +37,6 @@ RANGE_BYTES = 192 * 1024 * 1024
 # Merged ranges: large enough that a session is looked for in few files, small enough to sort in 512 MB.
 MERGED_EVENTS = 1_048_576
 MERGED_BYTES = 2 * 1024 * 1024 * 1024
-_WARM_MAX = 2  # instances kept open, each with memory of its own
-
-
-# Names of the files, tenant, state of the price table.
-_Key = tuple[tuple[str, ...], str | None, tuple[int, int, int] | None]
 
 
 class ArchiveStatus(msgspec.Struct, frozen=True, kw_only=True):
@@ -101,10 +96,13 @@ class Archive:
         self._merged_bytes = merged_bytes
         self._memory_limit = memory_limit
         self._threads = threads
-        self._prices = prices or self.directory.parent / PRICES_NAME
         self._files = ArchiveDirectory(self.directory, log_id, io or SystemIo())
-        self._warm: dict[_Key, Warm] = {}
-        self._warming = Lock()
+        self._instances = Instances(
+            self._files,
+            prices or self.directory.parent / PRICES_NAME,
+            memory_limit=memory_limit,
+            threads=threads,
+        )
         self._underway = Underway()
 
     def manifest(self) -> Manifest:
@@ -235,10 +233,7 @@ class Archive:
     def close(self) -> None:
         """Stop what is asked, and let go of what was kept for further questions, which may still be asked."""
         self._underway.stop()
-        with self._warming:
-            kept, self._warm = self._warm.values(), {}
-        for warm in kept:
-            warm.close()
+        self._instances.close()
 
     def _connected(
         self,
@@ -268,7 +263,7 @@ class Archive:
             if found is not None:
                 raise damaged(found.message, found.file, found.first_position, found.last_position)
             current = current.before(head + 1) if exactly else current
-            warm = self._kept(current, tenant) if keep else self._opened(current, tenant)
+            warm = (self._instances.kept if keep else self._instances.new)(current, tenant)
             try:
                 warm.advance(self._read, head, stop)
                 position, cursor = warm.position, warm.cursor()
@@ -282,27 +277,6 @@ class Archive:
         return Connection(
             cursor, position=position, tenant=tenant, timeout_s=timeout_s, stop=stop, release=release
         )
-
-    def _kept(self, current: Manifest, tenant: str | None) -> Warm:
-        """Return the instance of an earlier question, if it still fits, or a new one to be kept."""
-        key = (tuple(file.name for file in current.files), tenant, state_of(self._prices))
-        with self._warming:
-            warm = self._warm.pop(key, None)
-            if warm is None or not warm.usable:
-                # Those of another manifest or price table fit no question any more. Who still asks
-                # one holds a cursor, and so DuckDB itself, until that is closed.
-                self._warm = {known: kept for known, kept in self._warm.items() if known[::2] == key[::2]}
-                while len(self._warm) >= _WARM_MAX:
-                    self._warm.pop(next(iter(self._warm)))
-                warm = self._opened(current, tenant)
-            self._warm[key] = warm  # last: the one that was used last is thrown away last
-            return warm
-
-    def _opened(self, current: Manifest, tenant: str | None) -> Warm:
-        return Warm(
-            self._files, current, tenant, self._prices if self._prices.exists() else BUNDLED,
-            memory_limit=self._memory_limit, threads=self._threads,
-        )  # fmt: skip
 
     def check(self, events_head: int, *, content: bool = False) -> list[ArchiveFinding]:
         """Compare the archive with the log, and its files with the manifest.

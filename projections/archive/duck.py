@@ -88,7 +88,7 @@ def parquet(paths: Sequence[Path]) -> str:
 
 
 def added_up(table: str, messages: str) -> str:
-    """Return SQL that makes the rows of a table of sums of messages: of what stands behind a FROM."""
+    """Return SQL that adds messages up for a table of sums; `messages` and it are parts of a FROM."""
     return filled(f"queries/{table}", rows=messages)
 
 
@@ -127,7 +127,10 @@ def create_archived(connection: duckdb.DuckDBPyConnection, directory: Path, mani
 
 
 def _archived(directory: Path, manifest: Manifest, table: str) -> str:
-    """Return SQL that reads one table of the files of `manifest`; nothing if there are none."""
+    """Return SQL that reads one table of the files of `manifest`; empty if there are none.
+
+    For ranges without a file of sums, their messages are added up.
+    """
     parts = []
     if files := manifest.of_table(table):
         parts.append(parquet([directory / file.name for file in files]))

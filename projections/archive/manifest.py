@@ -135,15 +135,14 @@ def _check_ranges(manifest: Manifest) -> None:
     ends: dict[str, int] = defaultdict(int)
     ranges = {(file.first_position, file.last_position) for file in manifest.ranges()}
     for file in manifest.files:
-        if file.table in SUMS:  # a range may lack it, until the next build
-            fits = (file.first_position, file.last_position) in ranges and file.first_position > ends[
-                file.table
-            ]
+        end = ends[file.table]
+        if file.table in SUMS:  # a range of format 2 lacks it, until the next build
+            fits = (file.first_position, file.last_position) in ranges and file.first_position > end
         else:
-            fits = file.table in TABLES and file.first_position == ends[file.table] + 1
+            fits = file.table in TABLES and file.first_position == end + 1
         if not fits:
             raise damaged(
-                f"{MANIFEST_NAME} has {file.name} after position {ends[file.table]} of {file.table}",
+                f"{MANIFEST_NAME} has {file.name} after position {end} of {file.table}",
                 MANIFEST_NAME,
             )
         ends[file.table] = file.last_position

@@ -240,15 +240,16 @@ def _add_to_tail(connection: duckdb.DuckDBPyConnection, table: str, rows: str, c
 
 def create_tail(connection: duckdb.DuckDBPyConnection) -> None:
     """Create the tables of the schema `tail`, without rows."""
-    for table, name in [*((t, t) for t in STAGED), *((t, f"kept_{t}") for t in SUMS)]:
+    for table in TABLES:
+        name = _kept(table) if table in SUMS else table
         connection.execute(duck.filled("views/table_tail", table=name, types=duck.column_types(table)))
     show_tail_sums(connection)
 
 
 def add_up_tail(connection: duckdb.DuckDBPyConnection, after: int) -> None:
-    """Keep the sums of the tail's messages of positions above `after`, those that are not kept yet."""
+    """Keep the sums of the tail's messages of positions above `after`, up to which they are kept already."""
     for table in SUMS:
-        _add_to_tail(connection, f"kept_{table}", _newest(table, after), duck.column_list(table))
+        _add_to_tail(connection, _kept(table), _newest(table, after), duck.column_list(table))
     show_tail_sums(connection)
 
 
@@ -256,14 +257,20 @@ def show_tail_sums(connection: duckdb.DuckDBPyConnection, newest_after: int | No
     """Show the kept sums, and those of messages of positions above `newest_after`; None: of no others."""
     for table in SUMS:
         columns = duck.column_list(table)
-        parts = [f"tail.kept_{table}"]
+        parts = [f"tail.{_kept(table)}"]
         if newest_after is not None:
             parts.append(_newest(table, newest_after))
         rows = " union all ".join(f"select {columns} from {part}" for part in parts)
         connection.execute(duck.filled("views/tail_sums", table=table, rows=rows))
 
 
+def _kept(table: str) -> str:
+    """The table that holds the sums which are kept; `table` itself is a view of these and of the newest."""
+    return f"kept_{table}"
+
+
 def _newest(table: str, after: int) -> str:
+    """SQL that adds up the tail's messages of positions above `after`, as a part of a FROM."""
     return duck.added_up(table, f"tail.{MESSAGES} where position > {after}")
 
 

@@ -1,7 +1,7 @@
-"""A DuckDB instance that is kept from question to question, and brought level with the log at each.
+"""DuckDB instances that are kept from question to question, and brought level with the log at each.
 
 Opening one takes tens of milliseconds, and reading 100,000 events that are in no Parquet file yet takes
-seconds; a question should not pay for that again. It is a cache: of one manifest, one price table and one
+seconds; a question should not pay for that again. Each is a cache: of one manifest, one price table and one
 tenant, thrown away when one of them changes, when its process ends, and in a forked child.
 """
 
@@ -22,6 +22,7 @@ from projections.archive.building import Read, blocks
 from projections.archive.columns import MESSAGES
 from projections.archive.directory import ArchiveDirectory
 from projections.archive.manifest import Manifest
+from projections.archive.prices import BUNDLED, state_of
 from projections.archive.rows import Cursor
 from projections.archive.staging import Session, Staging
 from projections.archive.stopping import AGAIN_S, Stop
@@ -29,6 +30,10 @@ from projections.archive.stopping import AGAIN_S, Stop
 # So many messages are added up anew when sums are asked for: adding them up at each step would cost every
 # question 8 ms. While there are none, no view speaks of them: planning that takes 2 ms.
 NEWEST_MAX = 4_096
+_INSTANCES_MAX = 2  # kept open, each with memory of its own
+
+# Names of the files, tenant, state of the price table.
+_Key = tuple[tuple[str, ...], str | None, tuple[int, int, int] | None]
 
 
 class Warm:
@@ -52,8 +57,8 @@ class Warm:
         self._spill, lock = directory.new_spill()
         self._lock = Lock()
         self._cursors: dict[Session, Cursor] = {}
-        # Messages in the tail that were not added up yet, and the position up to which they were.
-        self._newest = self._added_up = 0
+        self._newest = 0  # how many messages in the tail are not in its kept sums
+        self._summed_position = 0  # up to which the others are
         self._pid = os.getpid()
         try:
             self._connection = duck.open_duckdb(self._spill, memory_limit=memory_limit, threads=threads)
@@ -100,16 +105,16 @@ class Warm:
                     with stop.working(self._connection):
                         staged.fill_tail(self._connection)
                         if newest >= NEWEST_MAX:
-                            staging.add_up_tail(self._connection, self._added_up)
+                            staging.add_up_tail(self._connection, self._summed_position)
                         elif newest and not self._newest:
-                            staging.show_tail_sums(self._connection, self._added_up)
+                            staging.show_tail_sums(self._connection, self._summed_position)
                     self._connection.execute("commit")
                 except BaseException:
                     self._connection.execute("rollback")
                     raise
                 self._cursors = staged.cursors
             if newest >= NEWEST_MAX:
-                newest, self._added_up = 0, head
+                newest, self._summed_position = 0, head
             self._newest = newest
             self.position = head
 
@@ -126,6 +131,51 @@ class Warm:
     def cursor(self) -> duckdb.DuckDBPyConnection:
         """Return a connection of one's own to the same views."""
         return self._connection.cursor()
+
+
+class Instances:
+    """Opens instances over one archive, and keeps those that another question may use. Any number of threads.
+
+    Args:
+        prices: a price table; while there is no such file, the bundled one counts.
+    """
+
+    def __init__(self, directory: ArchiveDirectory, prices: Path, *, memory_limit: str, threads: int) -> None:
+        self._directory = directory
+        self._prices = prices
+        self._memory_limit = memory_limit
+        self._threads = threads
+        self._kept: dict[_Key, Warm] = {}
+        self._lock = Lock()
+
+    def kept(self, current: Manifest, tenant: str | None) -> Warm:
+        """Return the instance of an earlier question, if it still fits, or a new one to be kept."""
+        key = (tuple(file.name for file in current.files), tenant, state_of(self._prices))
+        with self._lock:
+            warm = self._kept.pop(key, None)
+            if warm is None or not warm.usable:
+                # Those of another manifest or price table fit no question any more. Who still asks
+                # one holds a cursor, and so DuckDB itself, until that is closed.
+                self._kept = {known: kept for known, kept in self._kept.items() if known[::2] == key[::2]}
+                while len(self._kept) >= _INSTANCES_MAX:
+                    self._kept.pop(next(iter(self._kept)))
+                warm = self.new(current, tenant)
+            self._kept[key] = warm  # last: the one that was used last is thrown away last
+            return warm
+
+    def new(self, current: Manifest, tenant: str | None) -> Warm:
+        """Open one that is not kept: the caller closes it."""
+        return Warm(
+            self._directory, current, tenant, self._prices if self._prices.exists() else BUNDLED,
+            memory_limit=self._memory_limit, threads=self._threads,
+        )  # fmt: skip
+
+    def close(self) -> None:
+        """Close those that are kept; further ones may be opened."""
+        with self._lock:
+            kept, self._kept = self._kept.values(), {}
+        for warm in kept:
+            warm.close()
 
 
 def _discard(

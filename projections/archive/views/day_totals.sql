@@ -1,4 +1,4 @@
--- One row per tenant, UTC day and model: its messages, added up. Those that name no model are one of them.
+-- One row per tenant, UTC day and model: its messages, added up. Messages that name no model have a row of their own.
 create view main.day_totals as
 select
     tenant,
