@@ -113,7 +113,10 @@ def decode(text: bytes, log_id: str) -> Manifest:
     try:
         number = msgspec.json.decode(text, type=_FormatOnly).format
         if number > FORMAT:
-            raise FormatTooNew(f"the archive has format {number}, this release reads up to {FORMAT}")
+            raise FormatTooNew(
+                f"the archive has format {number}, this release reads up to {FORMAT}",
+                hint="use the newer agentlog, or delete the archive's directory and build it again",
+            )
         if 1 <= number < _OLDEST_READ:
             return make(log_id, [])
         manifest = replace(msgspec.json.decode(text, type=Manifest), format=FORMAT)

@@ -317,8 +317,9 @@ def test_an_archive_of_a_newer_format_is_left_alone(tmp_path: Path) -> None:
     archive = history.archive(tmp_path)
     (tmp_path / "manifest.json").write_bytes(b'{"format":4,"anything":[]}')
     for attempt in (archive.manifest, lambda: archive.check(1), lambda: archive.rebuild(1)):
-        with pytest.raises(FormatTooNew):
+        with pytest.raises(FormatTooNew) as refused:
             attempt()
+        assert "newer agentlog" in str(refused.value.hint)
 
 
 def test_an_archive_that_is_ahead_of_the_log_or_disagrees_with_it_is_found(tmp_path: Path) -> None:
