@@ -236,8 +236,8 @@ class Reads:
         """
         if not streams:
             return {}
-        kinds = sorted({stream.kind for stream in streams})
-        folds = {p.name: p for kind in kinds for p in self._folds.get(kind, ())}
+        kinds = sorted({stream.kind for stream in streams} & self._folds.keys())
+        folds = {p.name: p for kind in kinds for p in self._folds[kind]}
         columns = [list(column) for column in zip(*streams, strict=True)]
         found: dict[StreamId, tuple[int, int]] = {}
         loaded: dict[tuple[str, int], Any] = {}
@@ -258,7 +258,7 @@ class Reads:
         """Return the statement that reads streams of `kinds` and their states."""
         text = self._states_texts.get(tuple(kinds))
         if text is None:
-            folds = [projection for kind in kinds for projection in self._folds.get(kind, ())]
+            folds = [projection for kind in kinds for projection in self._folds[kind]]
             text = self._states_texts[tuple(kinds)] = self.statements.states(folds)
         return text
 

@@ -201,12 +201,22 @@ class TimeLimit:
         except (duckdb.IOException, UnicodeDecodeError) as error:  # its message may hold the damaged bytes
             raise damaged(f"an archive file cannot be read: {error}", "archive") from error
         except (duckdb.Error, UnicodeEncodeError, OverflowError) as error:
+            if _of_a_file(error):
+                raise damaged(f"an archive file does not read: {error}", "archive") from error
             raise BadInput(f"DuckDB refuses the query: {error}") from error
         finally:
             self._worked_s += time.monotonic() - started
 
     def _too_long(self) -> BadInput:
         return BadInput(f"the query took longer than {self._timeout_s} seconds and was stopped")
+
+
+def _of_a_file(error: Exception) -> bool:
+    """Whether DuckDB stumbled over a Parquet file, not over the query: it has no class for that."""
+    words = ("Failed to read file", "Parquet file")
+    return type(error) is duckdb.Error or (
+        isinstance(error, duckdb.InvalidInputException) and any(some in str(error) for some in words)
+    )
 
 
 class Result:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from eventlog.errors import BadInput, Closed
+from eventlog.errors import BadInput, Closed, Damaged
 from eventlog.events import GenerationStarted
 from projections.archive import Connection
 from projections.archive.filters import Filters
@@ -225,3 +225,29 @@ def test_large_messages_and_numbers_go_through(tmp_path: Path, archived: bool) -
         ).rows()
     assert length == 2_600_000 + 1 + 30
     assert digits is True
+
+
+def test_bytes_that_rot_are_damage_and_not_the_fault_of_who_asks(tmp_path: Path) -> None:
+    """DuckDB calls the input invalid, as it does for faults of a query, or gives an error of no class."""
+    history = two_generations()
+    archive = history.archive(tmp_path)
+    archive.build(history.head)
+    [name] = [file.name for file in archive.manifest().files if file.table == "messages"]
+    whole = (tmp_path / name).read_bytes()
+    damage = 0
+    for at in range(4, len(whole) - 8, max(1, len(whole) // 15)):
+        (tmp_path / name).write_bytes(
+            whole[:at] + bytes(255 - byte for byte in whole[at : at + 4]) + whole[at + 4 :]
+        )
+        try:
+            with archive.connect(history.head) as connection:
+                connection.sql("select * from messages").rows()
+        except Damaged:
+            damage += 1
+    assert damage > 0
+    (tmp_path / name).write_bytes(whole)
+    with (
+        archive.connect(history.head) as connection,
+        pytest.raises(BadInput, match="DuckDB refuses the query"),
+    ):
+        connection.sql("select error('of mine')").rows()
