@@ -42,7 +42,7 @@ def test_a_preset_stands_below_single_variables():
     """AGENTLOG_PRESET changes defaults, and nothing that somebody set by name."""
     environment = {"AGENTLOG_PRESET": "small, high_throughput", "AGENTLOG_READ_CONNECTIONS_MAX": "3"}
     found = configure(environment=environment).settings
-    assert (found.cached_streams_max, found.batch_events_max, found.read_connections_max) == (10_000, 96, 3)
+    assert (found.cached_streams_max, found.batch_events_max, found.read_connections_max) == (10_000, 128, 3)
     with pytest.raises(BadInput, match="preset"):
         configure(environment={"AGENTLOG_PRESET": "huge"})
 

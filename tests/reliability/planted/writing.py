@@ -33,7 +33,7 @@ BUGS: tuple[Bug, ...] = (
     bug(
         "a slow disk holds up who does not wait for it",
         "the sync of the others takes no longer for it",
-        ACKNOWLEDGE, "if blocks and not (here and self._write_here(blocks)):",
+        ACKNOWLEDGE, "if blocks and not (all_wait and self._write_here(blocks)):",
         "if blocks and not self._write_here(blocks):",
         ACKNOWLEDGE_TESTS,
     ),
