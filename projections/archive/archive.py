@@ -141,7 +141,7 @@ class Archive:
         with self._files.build_locked():
             current = self.manifest()
             self._files.clear_building()
-            current = self._with_sums(current)
+            current = self._completed(current)
             if until > current.archive_position:
                 current = without_small_end(current, self._range_events, self._range_bytes)
                 with self._builder(current) as builder:
@@ -159,7 +159,7 @@ class Archive:
             self._files.sweep(current)
             return current.archive_position
 
-    def _with_sums(self, current: Manifest) -> Manifest:
+    def _completed(self, current: Manifest) -> Manifest:
         """Add the files that ranges of format 2 lack: their messages, added up."""
         lacking = [(table, messages) for table in SUMS for messages in current.without_sums(table)]
         if lacking:

@@ -86,16 +86,6 @@ class Tables:
     def position(self) -> int:
         return len(self.events)
 
-    def copy(self) -> Tables:
-        """Return the tables as one moment's snapshot sees them."""
-        copy = object.__new__(Tables)
-        copy.__dict__.update(self.__dict__)
-        copy.events, copy.streams = list(self.events), dict(self.streams)
-        copy.keys, copy.mirrors = dict(self.keys), dict(self.mirrors)
-        copy.rows = {name: dict(rows) for name, rows in self.rows.items()}
-        copy._ids = itertools.count(max((id for id, _ in self.streams.values()), default=0) + 1)
-        return copy
-
     def append(
         self, statement: str, arguments: Sequence[Any], now_us: int
     ) -> tuple[list[str], tuple[Any, ...]]:
