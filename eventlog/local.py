@@ -13,11 +13,11 @@ from pathlib import Path
 
 from eventlog.command import Head
 from eventlog.directory import NAME, DataDirectory
-from eventlog.envelope import CHAIN_START, Event, StreamId
+from eventlog.envelope import CHAIN_START, Event, StreamId, decode_lines
 from eventlog.errors import BadInput
 from eventlog.io import Io, SystemIo
 from eventlog.segment.directory import SegmentDirectory
-from eventlog.segment.reader import SegmentReader, decode_frame
+from eventlog.segment.reader import Decode, SegmentReader, decode_frame
 
 BEGINNING = "1970-01-01T00:00:00.000000Z"  # when nothing was appended yet
 
@@ -84,9 +84,11 @@ class LocalCopy:
                 return found[:limit]
         return found
 
-    def blocks(self, after: int, until: int | None) -> Iterator[Sequence[Event]]:
-        """As `read`, for threads of one's own."""
-        return self._reader.events(after, sys.maxsize if until is None else until)
+    def blocks(
+        self, after: int, until: int | None, decode: Decode = decode_lines
+    ) -> Iterator[Sequence[Event]]:
+        """As `read`, for threads of one's own. `decode`: see `SegmentReader.events`."""
+        return self._reader.events(after, sys.maxsize if until is None else until, decode)
 
     def end_position(self) -> int:
         """As `as_of`, for threads of one's own."""

@@ -107,7 +107,13 @@ class InlineProjection(Protocol):
 
 @runtime_checkable
 class Stepping(Protocol):
-    """A projection that knows beforehand what events of one type need: a fold of a log asks once per type."""
+    """A projection that knows beforehand what events of one type need: a fold of a log asks once per type.
+
+    Attributes:
+        unscanned: those of `types` of which it looks at nothing but `said`, where there is that.
+    """
+
+    unscanned: frozenset[str]
 
     def step(self, type: str) -> Callable[[Any, Foldable, int], Any]:
         """Return what does the same as `evolve` to events of this type, one of its `types`."""

@@ -5,7 +5,7 @@ One row per `queue_item` stream. What is finished stays as it finished, so `last
 
 from __future__ import annotations
 
-from typing import assert_never
+from typing import assert_never, get_args
 
 import msgspec
 
@@ -21,7 +21,7 @@ from eventlog.events import (
     ItemReleased,
     QueueEvent,
 )
-from projections.columns import stream_key
+from projections.columns import stream_key, text
 from projections.fold import Fold
 
 PENDING, CLAIMED = "pending", "claimed"
@@ -64,8 +64,8 @@ def evolve(item: QueueItem, event: QueueEvent, version: int) -> QueueItem:
         case ItemEnqueued(session=session, priority=priority, operation=operation):
             merged = 0 if finished else item.merged
             changed = QueueItem(
-                stream_key(session), priority=priority, attempts=item.attempts, merged=merged,
-                operation=operation,
+                stream_key(session and text(session)), priority=priority, attempts=item.attempts,
+                merged=merged, operation=operation and text(operation),
             )  # fmt: skip
         case ItemClaimed():
             return item if finished else _claimed(item, event, version)
@@ -74,13 +74,13 @@ def evolve(item: QueueItem, event: QueueEvent, version: int) -> QueueItem:
         case ItemMerged():
             changed = item if finished else msgspec.structs.replace(item, merged=item.merged + 1)
         case ItemReleased(reason=reason):
-            changed = _without_claim(item, reason) if item.status == CLAIMED else item
+            changed = _without_claim(item, reason and text(reason)) if item.status == CLAIMED else item
         case ItemFailed(reason=reason):
-            changed = item if finished else _ended(item, FAILED, reason)
+            changed = item if finished else _ended(item, FAILED, reason and text(reason))
         case ItemInterrupted(by=by, rollback=rollback):
-            changed = item if finished else _ended(item, ROLLED_BACK if rollback else INTERRUPTED, by)
+            changed = item if finished else _ended(item, ROLLED_BACK if rollback else INTERRUPTED, text(by))
         case ItemCancelled(reason=reason):
-            changed = item if finished else _ended(item, CANCELLED, reason)
+            changed = item if finished else _ended(item, CANCELLED, reason and text(reason))
         case _:
             assert_never(event)
     return item if changed == item else changed
@@ -92,8 +92,8 @@ def evolve(item: QueueItem, event: QueueEvent, version: int) -> QueueItem:
 
 def _claimed(was: QueueItem, event: ItemClaimed, version: int) -> QueueItem:
     return QueueItem(
-        was.session, CLAIMED, was.priority, event.worker, was.attempts + 1, None, event.lease_s, event.lease,
-        version, event.session_version, was.merged, was.operation,
+        was.session, CLAIMED, was.priority, text(event.worker), was.attempts + 1, None, event.lease_s,
+        event.lease and text(event.lease), version, event.session_version, was.merged, was.operation,
     )  # fmt: skip
 
 
@@ -118,15 +118,7 @@ QUEUE_ITEMS = Fold(
     kind=QUEUE_ITEM,
     state=QueueItem,
     evolve=evolve,
-    folds=(
-        ItemEnqueued,
-        ItemMerged,
-        ItemClaimed,
-        ItemReleased,
-        ItemCompleted,
-        ItemFailed,
-        ItemInterrupted,
-        ItemCancelled,
-    ),
+    folds=get_args(QueueEvent),
     initial=QueueItem(),
+    unscanned=get_args(QueueEvent),
 )

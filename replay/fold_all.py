@@ -118,6 +118,7 @@ class FoldAll:
     Args:
         closed: fold no stream but those that were begun.
     Attributes:
+        projections: what is folded.
         position: the last event taken in; 0 at the start.
         events: how many were taken in.
         streams: every stream seen, by identity.
@@ -125,17 +126,18 @@ class FoldAll:
     """
 
     def __init__(self, projections: Sequence[InlineProjection], *, closed: bool = False) -> None:
+        self.projections = tuple(projections)
         self._closed = closed
         self.position = 0
         self.events = 0
         self.streams: dict[StreamId, Folded] = {}
         self.version_gaps: list[tuple[int, StreamId, int, int]] = []
-        self._kinds = _by_kind(tuple(projections))
+        self._kinds = _by_kind(self.projections)
         self._of_kind: dict[str, list[Folded]] = {}
         self._touched: list[Folded] = []
 
     def add(self, events: Iterable[Event]) -> None:
-        """Take in events, in order of position."""
+        """Take in events, in order of position, or what `fold_lines` decoded of their lines."""
         find, touched, closed = self.streams.get, self._touched, self._closed
         event: Event | None = None
         count = 0
@@ -147,7 +149,7 @@ class FoldAll:
             if folded is None:
                 if closed:
                     continue
-                folded = self.begin(event.stream_id)
+                folded = self.begin((event.tenant, stream.kind, stream.key))
             if version != folded.version + 1:
                 self.version_gaps.append((event.position, folded.stream, version, folded.version + 1))
             folded.version = version

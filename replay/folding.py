@@ -13,13 +13,15 @@ from typing import Any, Protocol
 import asyncpg
 
 from eventlog.clock import Clock
-from eventlog.envelope import Event
+from eventlog.envelope import Event, decode_lines
 from eventlog.errors import BadInput, Damaged
 from eventlog.postgres.connect import connect, disconnect, is_broken, unavailable
 from eventlog.postgres.reads import Reads
 from eventlog.projection import InlineProjection
+from eventlog.segment.reader import Decode
 from eventlog.settings import Settings
 from replay.fold_all import FoldAll
+from replay.fold_lines import decode_for
 from replay.report import Progress
 
 SOURCES = ("segments", "postgres")
@@ -39,8 +41,10 @@ class Blocks(Protocol):
         """How far it is synced."""
         ...
 
-    def read(self, after: int = 0, until: int | None = None) -> Iterator[Sequence[Event]]:
-        """Yield events with after < position <= until, in order, in blocks."""
+    def read(
+        self, after: int = 0, until: int | None = None, decode: Decode = decode_lines
+    ) -> Iterator[Sequence[Event]]:
+        """Yield events with after < position <= until, in order, in blocks, as `decode` gives them."""
         ...
 
 
@@ -82,7 +86,8 @@ async def fold_until(log: Foldable, fold: FoldAll, until: int, source: str, tell
         Damaged: positions or versions do not follow one another.
     """
     if source == "segments":
-        blocks = log.segments.read(fold.position, min(until, log.segments.durable_position))
+        durable, decode = min(until, log.segments.durable_position), decode_for(fold.projections)
+        blocks = log.segments.read(fold.position, durable, decode)
         while await asyncio.to_thread(_add_blocks, fold, blocks):
             tell("fold", fold.position, until)
     while fold.position < until:

@@ -21,12 +21,13 @@ import msgspec
 
 from eventlog.clock import SystemClock
 from eventlog.command import Head
-from eventlog.envelope import Event, us_to_time
+from eventlog.envelope import Event, decode_lines, us_to_time
 from eventlog.errors import AgentlogError, LogUnavailable
 from eventlog.local import LocalCopy
 from eventlog.log import Log
 from eventlog.postgres.reads import Reads
 from eventlog.projection import InlineProjection
+from eventlog.segment.reader import Decode
 from eventlog.settings import Settings
 from projections.catalog import INLINE
 from replay.rebuild_share import rebuild_share
@@ -152,9 +153,11 @@ class _Segments:
     def __init__(self, copy: LocalCopy, durable_position: int) -> None:
         self._copy, self.durable_position = copy, durable_position
 
-    def read(self, after: int = 0, until: int | None = None) -> Iterator[Sequence[Event]]:
+    def read(
+        self, after: int = 0, until: int | None = None, decode: Decode = decode_lines
+    ) -> Iterator[Sequence[Event]]:
         """Yield events with after < position <= until, in order, in blocks."""
-        return self._copy.blocks(after, until)
+        return self._copy.blocks(after, until, decode)
 
 
 class _Seen:

@@ -48,6 +48,9 @@ from eventlog.segment.scanner import (
     place_after,
 )
 
+# Lines of a block to its events; msgspec.DecodeError where they are none.
+Decode = Callable[[bytes], Sequence[Event]]
+
 _TABLES_MAX = 64  # block tables kept; the largest takes about 1 MiB
 
 
@@ -87,14 +90,16 @@ class SegmentReader:
         self._promised = promised
         self._tables: dict[int, BlockTable] = {}  # of sealed segments, which no longer change
 
-    def events(self, after: int, last: int) -> Iterator[Sequence[Event]]:
+    def events(self, after: int, last: int, decode: Decode = decode_lines) -> Iterator[Sequence[Event]]:
         """Yield the events of positions (after, last], block by block.
 
+        Args:
+            decode: for whoever needs other than all of an event's fields.
         Raises:
             Damaged: a block that must be there does not read as written.
         """
         for frame in self.frames(after, last):
-            events = decode_frame(frame)
+            events = decode_frame(frame, decode)
             first = frame.header.first_position
             if first <= after or first + len(events) - 1 > last:
                 events = events[max(0, after + 1 - first) : last + 1 - first]
@@ -170,11 +175,11 @@ class SegmentReader:
         return (table and table.place_of(position)) or first_place(header)
 
 
-def decode_frame(frame: Frame) -> Sequence[Event]:
+def decode_frame(frame: Frame, decode: Decode = decode_lines) -> Sequence[Event]:
     """Return all events of a block. Raises Damaged when they are not what its header says."""
     header = frame.header
     try:
-        events = decode_lines(decompress(frame.frame, header.raw_length))
+        events = decode(decompress(frame.frame, header.raw_length))
     except (Invalid, msgspec.DecodeError) as problem:
         raise damaged_block(frame, str(problem)) from problem
     if (

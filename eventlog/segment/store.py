@@ -13,7 +13,7 @@ import uuid
 from collections.abc import Callable, Iterator, Sequence
 
 from eventlog.clock import Clock
-from eventlog.envelope import Event
+from eventlog.envelope import Event, decode_lines
 from eventlog.errors import Closed, CopiesDisagree, MirrorUnavailable
 from eventlog.forks import forks
 from eventlog.io import Io
@@ -22,7 +22,7 @@ from eventlog.segment.directory import SegmentDirectory
 from eventlog.segment.format import BlockHeader, Mark
 from eventlog.segment.frames import compress
 from eventlog.segment.opening import SegmentInfo
-from eventlog.segment.reader import SegmentReader, raw_lines
+from eventlog.segment.reader import Decode, SegmentReader, raw_lines
 from eventlog.segment.recovery import Recovery, Witness
 from eventlog.segment.tail import Tail
 from eventlog.segment.verify import Finding, verify_segments
@@ -174,14 +174,18 @@ class SegmentStore:
             self._tail.catch_up(cut=False)
         return self.head_position
 
-    def read(self, after: int = 0, until: int | None = None) -> Iterator[Sequence[Event]]:
+    def read(
+        self, after: int = 0, until: int | None = None, decode: Decode = decode_lines
+    ) -> Iterator[Sequence[Event]]:
         """Yield the events in (after, until], one block at a time, as far as the files go.
 
+        Args:
+            decode: see `SegmentReader.events`.
         Raises:
             Damaged: a block up to the head does not read as written.
         """
         self._check_open()
-        return self._reader.events(after, sys.maxsize if until is None else until)
+        return self._reader.events(after, sys.maxsize if until is None else until, decode)
 
     def read_raw(self, after: int = 0, until: int | None = None) -> Iterator[tuple[BlockHeader, bytes]]:
         """Yield header and lines of each block that holds a position in (after, until], whole."""

@@ -28,11 +28,11 @@ def test_a_plain_pattern_is_found_as_it_is_and_nothing_else(pattern: str, other:
     with TemporaryDirectory() as directory, history.connect(Path(directory)) as connection:
         found = connection.grep(pattern, "", plain=True).dicts()
         own = connection.grep(pattern, "", Filters((session,)), plain=True).dicts()
-        words = [row["position"] for row in connection.search(session + " zzz", "").dicts()]
+        order = [(row["matched"], row["position"]) for row in connection.search(session + " zzz", "").dicts()]
     assert [row["position"] for row in found] == [1] + [2] * (pattern in other)
     assert [row["position"] for row in own] == [1]
     assert found[0]["excerpt"] == f"{pattern}>"
-    assert words == sorted(words, reverse=True)
+    assert order == sorted(order, reverse=True)
 
 
 def test_every_filter_leaves_the_others_out(tmp_path: Path) -> None:
