@@ -2,13 +2,14 @@
 
 Baselines of the same run, on the same server: a bare asyncpg cursor whose rows go into the same fold, and
 pyeventsourcing's Postgres recorder, read by pages of 1,000 into the same fold (`pip install '.[bench]'`; left
-out when it is not installed). Size: AGENTLOG_BENCH_REPLAY_EVENTS, and AGENTLOG_BENCH_REPLAY_STREAM_EVENTS for
-how many events a session has.
+out when it is not installed). Size: AGENTLOG_BENCH_REPLAY_EVENTS, AGENTLOG_BENCH_REPLAY_PEER_EVENTS for how many of
+them pyeventsourcing is given, and AGENTLOG_BENCH_REPLAY_STREAM_EVENTS for how many a session has.
 """
 
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import random
 import resource
@@ -60,7 +61,7 @@ EVENTS_PER_STREAM = int(os.environ.get("AGENTLOG_BENCH_REPLAY_STREAM_EVENTS", "1
 BLOCK_EVENTS = 64
 TIME_US = 1_790_000_000_000_000
 SAMPLES = 300
-PEER_EVENTS = 100_000  # its inserts take longer than all the rest
+PEER_EVENTS = int(os.environ.get("AGENTLOG_BENCH_REPLAY_PEER_EVENTS", "100000"))  # it inserts 7,000 a second
 ROUNDS = 5
 AGENTS = 64
 
@@ -214,6 +215,7 @@ def beside_pyeventsourcing(log: Log, target: Any) -> tuple[float, float] | None:
     if batch:
         recorder.insert_events(batch)
     ours, theirs = list[float](), list[float]()
+    gc.disable()  # as the process of a rebuild does
     for _ in range(ROUNDS):
         ours.append(fold_segments(log, PEER_EVENTS)[1])
         fold, position, start = FoldAll(log.projections), 0, time.perf_counter()
@@ -225,6 +227,7 @@ def beside_pyeventsourcing(log: Log, target: Any) -> tuple[float, float] | None:
             )  # fmt: skip
             position = found[-1].id
         theirs.append(fold.events / (time.perf_counter() - start))
+    gc.enable()
     store.close()
     return statistics.median(ours), statistics.median(theirs)
 
