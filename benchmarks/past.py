@@ -2,8 +2,8 @@
 
 Baselines of the same run, on the same server: a bare asyncpg cursor whose rows go into the same fold, and
 pyeventsourcing's Postgres recorder, read by pages of 1,000 into the same fold (`pip install '.[bench]'`; left
-out when it is not installed). Size: AGENTLOG_BENCH_REPLAY_EVENTS, AGENTLOG_BENCH_REPLAY_PEER_EVENTS for how many of
-them pyeventsourcing is given, and AGENTLOG_BENCH_REPLAY_STREAM_EVENTS for how many a session has.
+out when it is not installed). Size: AGENTLOG_BENCH_REPLAY_EVENTS, AGENTLOG_BENCH_REPLAY_PEER_EVENTS for how
+many of them pyeventsourcing is given, and AGENTLOG_BENCH_REPLAY_STREAM_EVENTS for how many a session has.
 """
 
 from __future__ import annotations

@@ -49,6 +49,7 @@ class Pending:
         "looked_up_on",
         "maybe_sent",
         "observed",
+        "stored",
         "streams",
         "tick",
         "wait_for_mirror",
@@ -61,8 +62,10 @@ class Pending:
         future: asyncio.Future[Receipt],
         tick: int,
         wait_for_mirror: bool,
+        stored: Sequence[tuple[bool, bytes]],
     ) -> None:
         self.command = command
+        self.stored = stored  # (compressed, data) of each event as Postgres is to have them
         self.future = future
         self.tick = tick
         self.wait_for_mirror = wait_for_mirror
@@ -130,6 +133,7 @@ class Batch:
         self.entries: list[Entry] = []
         self.slots: list[Slot] = []
         self.events: list[NewEvent] = []
+        self.stored: list[tuple[bool, bytes]] = []  # of each event
         self.event_slots: list[Slot] = []
         self.versions: list[int] = []
         self.rows: dict[str, dict[Any, Row]] = {}
@@ -297,6 +301,7 @@ def _add(
     )
     if len(pending.streams) > 1:
         _join(batch, [batch.slot(stream, known, folds) for stream in pending.streams])
+    batch.stored += pending.stored
     for event in pending.command.events:
         stream = event.stream
         slot = batch.slot(stream, known, folds)

@@ -362,8 +362,6 @@ def _start(
             epoch=epoch,
             projections=signature(projections),
             mirror=directory.id,
-            compress_min_bytes=settings.compress_min_bytes,
-            zstd_level=settings.zstd_level,
             idempotency_ttl_s=settings.idempotency_ttl_s,
             clock=clock,
         )

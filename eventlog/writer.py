@@ -28,6 +28,7 @@ from eventlog.outcome import Outcomes, conflict
 from eventlog.postgres import connect as server
 from eventlog.postgres.append import Appended, Appender
 from eventlog.postgres.reads import Folds, Reads
+from eventlog.postgres.stored import DataCompressor
 from eventlog.settings import Settings
 
 RECONNECT_INTERVAL_S = 0.05
@@ -66,6 +67,7 @@ class Writer:
         self._acknowledger = acknowledger
         self._folds = folds
         self._settings = settings
+        self._stored = DataCompressor(settings.compress_min_bytes, settings.zstd_level).stored
         self._known = KnownStreams()
         self._waiting: deque[Pending] = deque()
         self._again: list[Pending] = []  # refused or deferred; they go before `_waiting`
@@ -82,7 +84,9 @@ class Writer:
 
     async def submit(self, command: Command) -> Receipt:
         """Append a command; return when it is as durable as asked. Errors: see Log.append."""
-        self._check_open()
+        self._home.check()
+        if self._closing:
+            raise _closed()
         length = command.check()
         if command.idempotency_key is not None:
             command = with_key_note(command)
@@ -96,7 +100,9 @@ class Writer:
         if self._closing:  # it may have been closed while this waited
             raise _closed()
         future: asyncio.Future[Receipt] = asyncio.get_running_loop().create_future()
-        pending = Pending(command, length, future, next(self._ticks), wait_for_mirror)
+        # Compressed here, where callers make their commands, and not while Postgres waits for a batch.
+        stored = [self._stored(event.data) for event in command.events]
+        pending = Pending(command, length, future, next(self._ticks), wait_for_mirror, stored)
         pending.maybe_sent = self._outcomes.is_doubtful(command.events[0].id)
         self._waiting.append(pending)
         self._under_way += 1
@@ -108,11 +114,6 @@ class Writer:
             raise
         finally:
             self._under_way -= 1
-
-    def _check_open(self) -> None:
-        self._home.check()
-        if self._closing:
-            raise _closed()
 
     def known(self, stream: StreamId) -> StreamState | None:
         """The stream as this process last knew it; others may have appended since."""

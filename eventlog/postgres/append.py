@@ -7,7 +7,6 @@ all this file does: forming batches is batch.py, reacting to verdicts is writer.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -16,10 +15,9 @@ import msgspec
 
 from eventlog.batch import Batch
 from eventlog.clock import Clock
-from eventlog.envelope import NewEvent
 from eventlog.postgres.arrays import numbers, texts, words
 from eventlog.postgres.sql import Statements
-from eventlog.postgres.stored import DataCompressor, take_times_as_text
+from eventlog.postgres.stored import take_times_as_text
 
 # How often the mirror's durable position is noted in Postgres, at most.
 MARK_INTERVAL_S = 0.1
@@ -73,8 +71,6 @@ class Appender:
         epoch: int,
         projections: str,
         mirror: uuid.UUID,
-        compress_min_bytes: int,
-        zstd_level: int,
         idempotency_ttl_s: float,
         clock: Clock,
     ) -> None:
@@ -82,7 +78,6 @@ class Appender:
         self.epoch = epoch
         self._tail = (epoch, projections, mirror)
         self._ttl = timedelta(seconds=idempotency_ttl_s)
-        self._stored = DataCompressor(compress_min_bytes, zstd_level).stored
         self._statements = statements
         self._clock = clock
         self._marked_at = -MARK_INTERVAL_S
@@ -114,7 +109,7 @@ class Appender:
 
     def _one_event(self, batch: Batch) -> tuple[Any, ...]:
         event, slot, rows = batch.events[0], batch.slots[0], batch.rows_json()
-        compressed, data = self._stored(event.data)
+        [(compressed, data)] = batch.stored
         return (
             slot.id,
             *slot.stream,
@@ -158,36 +153,36 @@ class Appender:
             words([event.id for event in events]),
             texts([event.occurred_at for event in events]),
             texts([event.encoding for event in events]),
-            *self._contents(events),
+            *_contents(batch),
             b"".join([event.hash for event in events]),
             words(rows),
             list(rows.values()),
         )
 
-    def _contents(self, events: Sequence[NewEvent]) -> tuple[str, str, str, str, bytes]:
-        """Data and meta of all events as one value: asyncpg takes 2 us for each element of an array."""
-        marks: list[str] = []
-        starts: list[int] = []
-        data_lengths: list[int] = []
-        meta_lengths: list[int] = []
-        parts: list[bytes] = []
-        start = 1
-        for event in events:
-            compressed, data = self._stored(event.data)
-            meta = event.meta
-            marks.append("t" if compressed else "f")
-            starts.append(start)
-            data_lengths.append(len(data))
-            meta_lengths.append(len(meta))
-            parts += (data, meta)
-            start += len(data) + len(meta)
-        return (
-            words(marks),
-            numbers(starts),
-            numbers(data_lengths),
-            numbers(meta_lengths),
-            b"".join(parts),
-        )
+
+def _contents(batch: Batch) -> tuple[str, str, str, str, bytes]:
+    """Data and meta of all events as one value: asyncpg takes 2 us for each element of an array."""
+    marks: list[str] = []
+    starts: list[int] = []
+    data_lengths: list[int] = []
+    meta_lengths: list[int] = []
+    parts: list[bytes] = []
+    start = 1
+    for event, (compressed, data) in zip(batch.events, batch.stored, strict=True):
+        meta = event.meta
+        marks.append("t" if compressed else "f")
+        starts.append(start)
+        data_lengths.append(len(data))
+        meta_lengths.append(len(meta))
+        parts += (data, meta)
+        start += len(data) + len(meta)
+    return (
+        words(marks),
+        numbers(starts),
+        numbers(data_lengths),
+        numbers(meta_lengths),
+        b"".join(parts),
+    )
 
 
 def _from_one(row: asyncpg.Record) -> Appended:

@@ -14,7 +14,7 @@ _EPOCH_US = time_to_us("2000-01-01T00:00:00Z")
 
 
 class DataCompressor:
-    """Makes large data smaller. One per connection and thread: sharing one between threads crashes."""
+    """Makes large data smaller. One per thread: sharing one between threads crashes."""
 
     def __init__(self, compress_min_bytes: int, zstd_level: int) -> None:
         self._compress_min_bytes = compress_min_bytes

@@ -20,6 +20,11 @@ LOOP.close()
 TIME = "2026-11-22T07:44:36.000001Z"
 
 
+def pending(command: Command, tick: int) -> Pending:
+    stored = [(False, event.data) for event in command.events]
+    return Pending(command, command.check(), asyncio.Future(loop=LOOP), tick, True, stored)
+
+
 def three_groups() -> list[Pending]:
     """Group 1: two commands on A. Group 2: one on B. Group 3: one on C, of two events."""
     commands = [
@@ -28,7 +33,7 @@ def three_groups() -> list[Pending]:
         Command([said(C, "3"), said(C, "4")]),
         Command([said(A, "5")]),
     ]
-    return [Pending(c, c.check(), asyncio.Future(loop=LOOP), tick, True) for tick, c in enumerate(commands)]
+    return [pending(command, tick) for tick, command in enumerate(commands)]
 
 
 @pytest.mark.parametrize(
@@ -68,7 +73,7 @@ def test_positions_go_on_over_what_was_accepted_and_receipts_name_them(
 
 def test_a_receipt_tells_the_last_version_on_each_stream():
     command = Command([said(A), said(B), said(A)])
-    pending = Pending(command, command.check(), asyncio.Future(loop=LOOP), 1, True)
+    one = pending(command, 1)
     answer = Appended(1, time_to_us(TIME), bytes(32), bytes(32), [1, 2], frozenset(), [], [])
-    [(_, receipt)] = accepted(form_batch([pending], {}, {}), answer).waiting
+    [(_, receipt)] = accepted(form_batch([one], {}, {}), answer).waiting
     assert receipt == Receipt(1, 3, {A: 2, B: 1}, TIME)

@@ -33,7 +33,8 @@ LOOP.close()
 
 
 def pending(command: Command, tick: int = 1, *, wait: bool = True) -> Pending:
-    return Pending(command, command.check(), asyncio.Future(loop=LOOP), tick, wait)
+    stored = [(False, event.data) for event in command.events]
+    return Pending(command, command.check(), asyncio.Future(loop=LOOP), tick, wait, stored)
 
 
 def waiting(

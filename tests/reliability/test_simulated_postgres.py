@@ -61,8 +61,6 @@ class Side:
             epoch=epoch,
             projections=signature(PROJECTIONS),
             mirror=MIRROR,
-            compress_min_bytes=1_000_000,
-            zstd_level=1,
             idempotency_ttl_s=1e6,
             clock=SteppingClock(),
         )
@@ -96,7 +94,8 @@ def batch_of(commands: Sequence[Command], known: dict[StreamId, StreamState]) ->
     for number, command in enumerate(commands):
         noted = command if command.idempotency_key is None else with_key_note(command)
         future: Any = None
-        pending.append(Pending(noted, noted.check(), future, number, True))
+        stored = [(False, event.data) for event in noted.events]
+        pending.append(Pending(noted, noted.check(), future, number, True, stored))
     return form_batch(pending, known, FOLDS)
 
 
