@@ -331,7 +331,10 @@ class Archive:
 
         An archive that is of another log, ahead of this one or without a readable manifest is made
         again as a whole, up to `head`.
+
+        Raises as `build`; Damaged as well, with nothing changed, when a directory is where a file is to be.
         """
+        self._files.check_places()
         with self._files.build_locked():
             self._files.clear_building()
             findings = self._check(head, content=False)

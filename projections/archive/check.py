@@ -50,7 +50,11 @@ def findings_of_files(directory: Path, manifest: Manifest, *, digests: bool) -> 
         except FileNotFoundError:
             yield ArchiveFinding("missing", file.name, first, last, f"archive file {where} is missing")
             continue
-        if size != file.size_bytes:
+        if path.is_dir():
+            yield ArchiveFinding(
+                "altered", file.name, first, last, f"a directory stands in the place of archive file {where}"
+            )
+        elif size != file.size_bytes:
             yield ArchiveFinding(
                 "altered", file.name, first, last,
                 f"archive file {where} has {size:,} bytes, not {file.size_bytes:,}",
@@ -64,10 +68,10 @@ def findings_of_files(directory: Path, manifest: Manifest, *, digests: bool) -> 
         known = {file.name for file in manifest.files}
         for path in sorted(directory.glob("*.parquet")):
             if path.name not in known:
+                fate = "it is a directory; move it away" if path.is_dir() else "the next build removes it"
                 yield ArchiveFinding(
-                    "extra", path.name, 0, 0,
-                    f"{path.name} is not in the manifest and not read; the next build removes it",
-                )  # fmt: skip
+                    "extra", path.name, 0, 0, f"{path.name} is not in the manifest and not read; {fate}"
+                )
 
 
 def findings_of_log(

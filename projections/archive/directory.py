@@ -16,11 +16,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from eventlog.errors import Damaged
 from eventlog.io import Io, sync_directory, write_all
 from projections.archive import manifest
 from projections.archive.check import file_sha256
 from projections.archive.manifest import MANIFEST_NAME, ArchiveFile, Manifest
 
+_BUILD_LOCK, _READ_LOCK = "build.lock", "read.lock"
 _KEPT = "kept.lock"  # in a spill directory: somebody uses it
 
 
@@ -39,13 +41,23 @@ class ArchiveDirectory:
     def manifest(self) -> Manifest:
         """Return the table of contents; an empty one if nothing was archived yet.
 
-        Raises Damaged or FormatTooNew, see manifest.decode.
+        Raises Damaged or FormatTooNew, see manifest.decode; Damaged as well when it is a directory.
         """
+        path = self.path / MANIFEST_NAME
         try:
-            text = (self.path / MANIFEST_NAME).read_bytes()
+            text = path.read_bytes()
         except FileNotFoundError:
             return manifest.make(self._log_id, [])
+        except IsADirectoryError as error:
+            raise _misplaced(path) from error
         return manifest.decode(text, self._log_id)
+
+    def check_places(self) -> None:
+        """Raise Damaged when a directory stands where a file is to be: what is in it may be somebody's."""
+        fixed = (self.path / name for name in (MANIFEST_NAME, _BUILD_LOCK, _READ_LOCK))
+        for path in (*fixed, *sorted(self.path.glob("*.parquet"))):
+            if path.is_dir():
+                raise _misplaced(path)
 
     def keep(
         self, target: Path, table: str, first: int, last: int, rows: int, source_bytes: int
@@ -88,15 +100,18 @@ class ArchiveDirectory:
             shutil.rmtree(path) if path.is_dir() else path.unlink()
 
     def sweep(self, current: Manifest) -> None:
-        """Remove Parquet files that are not in the manifest, and spill files, unless somebody reads."""
+        """Remove Parquet files that are not in the manifest, and spill files, unless somebody reads.
+
+        A directory that is named like such a file is none of ours and stays.
+        """
         try:
-            lock = self._lock("read.lock", exclusive=True, wait=False)
+            lock = self._lock(_READ_LOCK, exclusive=True, wait=False)
         except BlockingIOError:
             return  # a later build sweeps
         try:
             kept = {file.name for file in current.files}
             for path in self.path.glob("*.parquet"):
-                if path.name not in kept:
+                if path.name not in kept and not path.is_dir():
                     self._io.unlink(str(path))
             for path in self.spill.iterdir():
                 self._sweep_spill(path)
@@ -123,7 +138,7 @@ class ArchiveDirectory:
     @contextmanager
     def build_locked(self) -> Iterator[None]:
         """Be the only one who builds. Waits."""
-        lock = self._lock("build.lock", exclusive=True)
+        lock = self._lock(_BUILD_LOCK, exclusive=True)
         try:
             yield
         finally:
@@ -131,7 +146,7 @@ class ArchiveDirectory:
 
     def lock_for_reading(self) -> int:
         """Keep every file where it is; return what `unlock` takes."""
-        return self._lock("read.lock", exclusive=False)
+        return self._lock(_READ_LOCK, exclusive=False)
 
     def unlock(self, lock: int) -> None:
         self._io.close(lock)
@@ -147,3 +162,14 @@ class ArchiveDirectory:
             self._io.close(fd)
             raise
         return fd
+
+
+def _misplaced(path: Path) -> Damaged:
+    return Damaged(
+        f"{path} is a directory, where a file of the archive was expected",
+        hint="move it away, then run `agentlog archive rebuild` and `agentlog archive build`:"
+        " the log has all of it",
+        first_position=1,
+        last_position=None,
+        where=path.name,
+    )

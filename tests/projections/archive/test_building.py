@@ -10,7 +10,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from eventlog.errors import BadInput
+from eventlog.errors import BadInput, Damaged
 from eventlog.events import GenerationStarted, SessionUpdated
 from projections.archive import Archive, Stop
 from projections.archive.columns import TABLES
@@ -248,3 +248,34 @@ def test_a_file_that_does_not_read_though_the_manifest_fits_is_found_and_made_ag
     assert archive.rebuild(history.head) == 1
     assert archive.manifest() == current
     assert archive.check(history.head, content=True) == []
+
+
+@pytest.mark.parametrize("name", ["messages-*.parquet", "day_sums-*.parquet", "manifest.json", "read.lock"])
+def test_a_directory_in_the_place_of_a_file_is_told_and_left_as_it_is(tmp_path: Path, name: str) -> None:
+    """Somebody's files may be in it. Once it is moved away, what it says to do makes all of it again."""
+    history = some_history()
+    archive = history.archive(tmp_path)
+    archive.build(history.head)
+    [place] = tmp_path.glob(name)
+    place.unlink()
+    (place / "theirs").mkdir(parents=True)
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
+    assert [finding.file for finding in archive.check(history.head)] == [place.name] * ("lock" not in name)
+    with pytest.raises(Damaged, match=rf"{place.name} is a directory, .* expected; move it away") as told:
+        archive.rebuild(history.head)
+    assert told.value.where == place.name
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before
+    place.rename(tmp_path / "moved")
+    archive.rebuild(history.head)
+    assert archive.build(history.head) == history.head
+    assert archive.check(history.head) == []
+
+
+def test_a_directory_that_no_manifest_names_hinders_no_build(tmp_path: Path) -> None:
+    history = some_history()
+    archive = history.archive(tmp_path)
+    (tmp_path / "theirs.parquet").mkdir()
+    assert archive.build(history.head) == history.head
+    [finding] = archive.check(history.head)
+    assert (finding.code, finding.file) == ("extra", "theirs.parquet")
+    assert "move it away" in str(finding)
