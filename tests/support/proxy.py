@@ -49,6 +49,7 @@ class Proxy:
         faults: what happens to the next appends, in order; once empty, all pass.
         chance: where a message is cut comes from it.
         appends: how many appends reached the proxy.
+        asked: texts of the statements that clients had executed, in order; each is a round trip.
         connections: how many connections reached it.
         server_version: what new connections are told the server is; None: the truth.
         struck: set once a fault has happened.
@@ -64,6 +65,7 @@ class Proxy:
         self._path = directory / f".s.PGSQL.{_PORT}"
         self.connection = {**server, "host": str(directory), "port": _PORT}
         self.faults: deque[str] = deque()
+        self.asked: list[str] = []
         self.chance = random.Random(seed)
         self.appends = self.connections = self.strikes = 0
         self.server_version: str | None = None
@@ -128,7 +130,7 @@ class _Link:
 
     def __init__(self, proxy: Proxy, client: asyncio.StreamWriter, server: asyncio.StreamWriter) -> None:
         self._proxy, self._client, self._server = proxy, client, server
-        self._statements: set[bytes] = set()  # names of prepared append calls
+        self._statements: dict[bytes, str] = {}  # texts of prepared ones, by name
         self._fault = PASS
         self._held: list[bytes] | None = None  # messages of an append that is not forwarded yet
         self._answer: list[bytes] = []  # of an append whose answer is to be cut
@@ -151,8 +153,13 @@ class _Link:
                 if self._proxy.silent or self._silent:
                     continue
                 await self._wait()
-                if self._is_append(kind, body) and await self._begin_append():
-                    return
+                text = self._executed(kind, body)
+                if text is not None:
+                    self._proxy.asked.append(text)
+                    # A Query that names the function is a migration, which makes it.
+                    append = kind == b"B" and (".append(" in text or ".append_one(" in text)
+                    if append and await self._begin_append():
+                        return
                 if self._fault == SWALLOWED:
                     self._strike()
                     continue
@@ -244,11 +251,14 @@ class _Link:
         if self._fault in (ANSWER_LOST, HALF_ANSWERED):
             self._strike()
 
-    def _is_append(self, kind: bytes, body: bytes) -> bool:
-        """A Bind of a statement whose Parse named an append function."""
-        if kind == b"P" and (b".append(" in body or b".append_one(" in body):
-            self._statements.add(body.split(b"\0", 1)[0])
-        return kind == b"B" and body.split(b"\0", 2)[1] in self._statements
+    def _executed(self, kind: bytes, body: bytes) -> str | None:
+        """The statement that a message has executed: a Query, or a Bind of what a Parse named before."""
+        if kind == b"P":
+            name, text = body.split(b"\0", 2)[:2]
+            self._statements[name] = text.decode()
+        if kind == b"Q":
+            return body.rstrip(b"\0").decode()
+        return self._statements.get(body.split(b"\0", 2)[1]) if kind == b"B" else None
 
     def _strike(self) -> None:
         self._proxy.struck.set()
