@@ -110,7 +110,7 @@ class Stepping(Protocol):
     """A projection that knows beforehand what events of one type need: a fold of a log asks once per type.
 
     Attributes:
-        unscanned: those of `types` of which it looks at nothing but `said`, where there is that.
+        unscanned: those of `types` whose `data` it leaves alone when it is given what they `said`.
     """
 
     unscanned: frozenset[str]

@@ -40,7 +40,7 @@ class Fold(Generic[S]):
             None: only `evolve` makes rows.
         begins: event classes that are told apart by type only, and never decoded.
         unscanned: event classes that are not looked through for NUL, which takes 1 us per KB and half a
-            microsecond of a short one: their `evolve` passes texts through `columns.text`.
+            microsecond for a short one: their `evolve` passes texts through `columns.text`.
         row_key: fields that complete the primary key.
     """
 

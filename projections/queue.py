@@ -74,13 +74,13 @@ def evolve(item: QueueItem, event: QueueEvent, version: int) -> QueueItem:
         case ItemMerged():
             changed = item if finished else msgspec.structs.replace(item, merged=item.merged + 1)
         case ItemReleased(reason=reason):
-            changed = _without_claim(item, reason and text(reason)) if item.status == CLAIMED else item
+            changed = _without_claim(item, reason) if item.status == CLAIMED else item
         case ItemFailed(reason=reason):
-            changed = item if finished else _ended(item, FAILED, reason and text(reason))
+            changed = item if finished else _ended(item, FAILED, reason)
         case ItemInterrupted(by=by, rollback=rollback):
-            changed = item if finished else _ended(item, ROLLED_BACK if rollback else INTERRUPTED, text(by))
+            changed = item if finished else _ended(item, ROLLED_BACK if rollback else INTERRUPTED, by)
         case ItemCancelled(reason=reason):
-            changed = item if finished else _ended(item, CANCELLED, reason and text(reason))
+            changed = item if finished else _ended(item, CANCELLED, reason)
         case _:
             assert_never(event)
     return item if changed == item else changed
@@ -100,15 +100,15 @@ def _claimed(was: QueueItem, event: ItemClaimed, version: int) -> QueueItem:
 def _ended(was: QueueItem, status: str, reason: str | None) -> QueueItem:
     """The item finished; who had it is remembered, how long it might have kept it is not."""
     return QueueItem(
-        was.session, status, was.priority, was.worker, was.attempts, reason, None, None,
+        was.session, status, was.priority, was.worker, was.attempts, reason and text(reason), None, None,
         was.claim, was.session_version, was.merged, was.operation,
     )  # fmt: skip
 
 
 def _without_claim(item: QueueItem, reason: str | None) -> QueueItem:
     return msgspec.structs.replace(
-        item, status=PENDING, worker=None, reason=reason, lease_s=None, lease=None, claim=None,
-        session_version=None,
+        item, status=PENDING, worker=None, reason=reason and text(reason), lease_s=None, lease=None,
+        claim=None, session_version=None,
     )  # fmt: skip
 
 

@@ -1,8 +1,8 @@
 """Lines of segments as a fold takes them: what an event says is decoded with its line, in one pass.
 
-The content of a message is most of its line. Read as an `Event`, and what it says then by the fold, it was
-passed over twice. So the lines of a block are decoded as one tagged union, by their type: where all that any
-fold looks at is what was said, that is decoded in place, and else `data` is left raw as ever.
+The content of a message is most of its line. Decoded as an `Event`, and again by the fold for what it says,
+it would be passed over twice. So the lines of a block are decoded as one tagged union, by their type: where
+all that any fold looks at is what was said, that is decoded in place, and else `data` is left raw as ever.
 """
 
 from __future__ import annotations
@@ -61,6 +61,7 @@ class _Lines:
 def _only_what_is_said(type: str, projections: Sequence[InlineProjection]) -> bool:
     """Whether no fold of this type looks at anything of an event but what it says."""
     folds = [projection for projection in projections if type in projection.types]
+    # What every fold only begins with, or none folds, is not decoded at all.
     return any(type not in fold.begins for fold in folds) and all(
         isinstance(fold, Stepping) and (type in fold.begins or type in fold.unscanned) for fold in folds
     )
@@ -79,11 +80,11 @@ def _line(type: str, in_place: bool) -> type[msgspec.Struct]:
             kind = None
         if name != "type":  # the tag
             fields.append((name, kind, msgspec.field(name=name) if default is msgspec.NODEFAULT else default))
-    same = {"type": type} if in_place else {"type": type, "said": None}
+    constants = {"type": type} if in_place else {"type": type, "said": None}
     return msgspec.defstruct(
         f"Line_{type}",
         fields,
-        namespace=same,
+        namespace=constants,
         tag_field="type",
         tag=type,
         kw_only=True,

@@ -94,7 +94,7 @@ class SegmentReader:
         """Yield the events of positions (after, last], block by block.
 
         Args:
-            decode: for whoever needs other than all of an event's fields.
+            decode: what makes a block's lines events; another one may leave out or add fields.
         Raises:
             Damaged: a block that must be there does not read as written.
         """
