@@ -82,7 +82,7 @@ def _line(type: str, in_place: bool) -> type[msgspec.Struct]:
             fields.append((name, kind, msgspec.field(name=name) if default is msgspec.NODEFAULT else default))
     constants = {"type": type} if in_place else {"type": type, "said": None}
     return msgspec.defstruct(
-        f"Line_{type}",
+        "Line",  # not the type: a damaged line's may hold what no class can be called
         fields,
         namespace=constants,
         tag_field="type",

@@ -152,6 +152,17 @@ def test_types_of_a_later_release_are_decoded_with_the_others_once_they_were_met
     assert decode(other) == decode(other) == decode_lines(other)
 
 
+@pytest.mark.parametrize("type", ["", "a\x00b", "a.b", "\u2028", "x" * 100_000], ids=range(5))
+def test_a_type_that_no_release_writes_is_folded_as_nothing(type: str) -> None:
+    """Only a forged line has it; what tells that is `verify`, and no fold stumbles over it."""
+    forged = lines(odd("a_newer_type", {"a": 1})).replace(b'"a_newer_type"', msgspec.json.encode(type))
+    decode, block = fold_lines._Lines(tuple(INLINE)), lines(message("hello")) + forged
+    for _ in range(2):
+        fold = FoldAll(INLINE)
+        fold.add(decode(block))
+        assert (fold.events, [event.type for event in decode_lines(block)][1]) == (2, type)
+
+
 @pytest.mark.parametrize("text", [b"{}\n", b"\xff\n", b"[" * 100_000, b'{"type":"message_appended"}\n'])
 def test_what_is_no_event_is_told_in_the_words_of_decode_lines(text: bytes) -> None:
     with pytest.raises(msgspec.DecodeError) as told:
