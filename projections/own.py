@@ -35,6 +35,9 @@ _COLUMNS: dict[Any, str] = {
     Decimal: "numeric",
 }
 
+# What else the statement that writes the rows calls by a name (row_statements.py).
+_TAKEN = ("s", "f", "l", "stream_ids", "positions", "accepted_at", "s_tenant", "s_key")
+
 Evolve = Callable[[Any, Any, int], Any]
 
 
@@ -97,7 +100,8 @@ def own_projection(
         types: of events that it sees; others are skipped unread.
         version: raise it when the same history gives other states; it is then folded anew.
     Raises:
-        BadInput: a name that no table can have, a field without a default, one that every table has.
+        BadInput: a name that no table can have, a field without a default, one that every table has, one
+            that no column can have.
     """
     check_schema(name)
     check_stream("", kind, "any")
@@ -112,6 +116,12 @@ def own_projection(
     for field in state.__struct_fields__:
         if field in STANDARD_COLUMNS:
             raise BadInput(f"{state.__name__} has a field {field!r}, which every table has", hint="rename it")
+        if field in _TAKEN or field != field.lower():  # Postgres would call it by its small letters
+            raise BadInput(
+                f"{state.__name__} has a field {field!r}: a column has small letters alone, and none of"
+                f" the names {', '.join(_TAKEN)}",
+                hint="rename it",
+            )
     return OwnProjection(name, version, kind, state, evolve, types)
 
 

@@ -60,6 +60,7 @@ class Standard(msgspec.Struct):
     [
         {"name": "No"}, {"name": "drop table"}, {"kind": "a b"}, {"version": 0}, {"types": []},
         {"state": Required}, {"state": Standard},
+        *[{"state": msgspec.defstruct("S", [(field, int, 0)])} for field in ("s", "positions", "lastRole")],
     ],
 )  # fmt: skip
 def test_what_can_be_no_projection_is_refused(changes: dict[str, Any]):
