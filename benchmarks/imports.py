@@ -43,7 +43,7 @@ def write_sessions(folder: Path, seed: int = 1) -> None:
                     record["data"] = {"type": "bash_progress", "output": workload.content()[:200]}
                 else:
                     record["message"] = {"role": kind, "content": workload.content()}
-                file.write(json.dumps(record) + "\n")
+                file.write(json.dumps(record, ensure_ascii=False, separators=(",", ":")) + "\n")  # as it does
 
 
 def bare_decode(folder: Path) -> tuple[int, float]:

@@ -9,7 +9,7 @@ because the rows folded for a stream count all of the group's commands on it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import Enum, auto
 from typing import Any, NamedTuple
 
@@ -62,10 +62,9 @@ class Pending:
         future: asyncio.Future[Receipt],
         tick: int,
         wait_for_mirror: bool,
-        stored: Sequence[tuple[bool, bytes]],
     ) -> None:
         self.command = command
-        self.stored = stored  # (compressed, data) of each event as Postgres is to have them
+        self.stored: list[tuple[bool, bytes]] = []  # (compressed, data) of each event, see `store`
         self.future = future
         self.tick = tick
         self.wait_for_mirror = wait_for_mirror
@@ -84,6 +83,10 @@ class Pending:
         self.attempts = 0  # how often it was rolled back, or its connection lost
         self.alone = False  # Postgres refused a batch with it inside: a batch of its own shows why
         self.followers: list[Pending] = []  # the same idempotency key, in the same batch
+
+    def store(self, stored: Callable[[bytes], tuple[bool, bytes]]) -> None:
+        """Make its data what Postgres is to have, unless that was done. Before it comes into a batch."""
+        self.stored = self.stored or [stored(event.data) for event in self.command.events]
 
     def known_in(self, known: Mapping[StreamId, StreamState]) -> list[StreamState | None]:
         """What is known of each of its streams; equal only to itself: every append makes new states."""
@@ -301,6 +304,7 @@ def _add(
     )
     if len(pending.streams) > 1:
         _join(batch, [batch.slot(stream, known, folds) for stream in pending.streams])
+    assert pending.stored, "its data was made what Postgres is to have"
     batch.stored += pending.stored
     for event in pending.command.events:
         stream = event.stream

@@ -20,7 +20,7 @@ from eventlog.batch import Batch, FoldFailed, Pending, StreamState, form_batch, 
 from eventlog.clock import Clock
 from eventlog.command import Command, Receipt, with_key_note
 from eventlog.envelope import StreamId
-from eventlog.errors import Closed, CopiesDisagree, LogUnavailable
+from eventlog.errors import CopiesDisagree, LogUnavailable
 from eventlog.home import Home
 from eventlog.known import KnownStreams
 from eventlog.outage import Outage
@@ -36,6 +36,9 @@ ATTEMPTS_MAX = 5
 # A batch takes up to so many commands, or half of those under way if that is more: while one half is in
 # Postgres, the callers of the other are told, decide and form the next batch, and nothing stands idle.
 HALVED_FROM = 16
+# Data is compressed where callers make their commands, and not while Postgres waits for a batch. More than
+# this waits for its batch: a burst of such commands would stop the event loop, and be held twice in memory.
+STORED_AT_ONCE_BYTES = 65_536
 
 
 class Writer:
@@ -76,7 +79,6 @@ class Writer:
         self._ticks = count(1)
         self._outage = Outage(settings, clock)
         self._home = Home()
-        self._closing = False
         self._arrived = asyncio.Event()
         self._taken = asyncio.Event()
         self._moved = asyncio.Event()
@@ -85,8 +87,6 @@ class Writer:
     async def submit(self, command: Command) -> Receipt:
         """Append a command; return when it is as durable as asked. Errors: see Log.append."""
         self._home.check()
-        if self._closing:
-            raise _closed()
         length = command.check()
         if command.idempotency_key is not None:
             command = with_key_note(command)
@@ -97,12 +97,11 @@ class Writer:
         while len(self._waiting) >= self._settings.queue_commands_max:
             self._taken.clear()
             await self._taken.wait()
-        if self._closing:  # it may have been closed while this waited
-            raise _closed()
+        self._home.check()  # it may have been closed while this waited
         future: asyncio.Future[Receipt] = asyncio.get_running_loop().create_future()
-        # Compressed here, where callers make their commands, and not while Postgres waits for a batch.
-        stored = [self._stored(event.data) for event in command.events]
-        pending = Pending(command, length, future, next(self._ticks), wait_for_mirror, stored)
+        pending = Pending(command, length, future, next(self._ticks), wait_for_mirror)
+        if length <= STORED_AT_ONCE_BYTES:
+            pending.store(self._stored)
         pending.maybe_sent = self._outcomes.is_doubtful(command.events[0].id)
         self._waiting.append(pending)
         self._under_way += 1
@@ -133,7 +132,7 @@ class Writer:
 
     async def close(self) -> None:
         """Append what was submitted, then stop. Later submits raise Closed."""
-        self._closing = True
+        self._home.closed = True
         self._arrived.set()
         await self._task
         if self._appender is not None:
@@ -142,7 +141,7 @@ class Writer:
     async def _run(self) -> None:
         while True:
             if not self._waiting and not self._again:
-                if self._closing:
+                if self._home.closed:
                     return
                 self._working = False
                 self._arrived.clear()
@@ -179,6 +178,7 @@ class Writer:
                     break
                 queue.popleft()
                 if not pending.future.cancelled():  # its caller went away before anything was sent
+                    pending.store(self._stored)
                     taken.append(pending)
                     events += len(pending.command.events)
                     length += pending.bytes
@@ -280,7 +280,7 @@ class Writer:
     async def _wait_out(self, commands: Sequence[Pending], error: Exception) -> None:
         """The server takes no writes now: try again as long as was asked for, on a new connection."""
         self._disconnect()  # the address may lead to another server by then
-        if self._closing or self._outage.is_long():
+        if self._home.closed or self._outage.is_long():
             self._give_up(commands, server.translate(error))
         else:
             self._again += commands
@@ -319,7 +319,7 @@ class Writer:
             try:
                 return await self._open_appender()
             except LogUnavailable:
-                if self._closing or self._outage.is_long():
+                if self._home.closed or self._outage.is_long():
                     raise
                 await asyncio.sleep(RECONNECT_INTERVAL_S)
 
@@ -393,7 +393,3 @@ class Writer:
             return False
         await self._hand_over(Committed(receipt.last_position, None, [(pending, receipt)]))
         return True
-
-
-def _closed() -> Closed:
-    return Closed("the log was closed", hint="open it again")

@@ -19,7 +19,7 @@ from eventlog.events import EVENT_TYPES, SCHEMAS
 from eventlog.projection import InlineProjection, Stepping
 from eventlog.segment.reader import Decode
 
-# A type that is not known costs a decoder made anew; blocks with more types than these are decoded as events.
+# A type that is not known costs a decoder made anew. What has more types than these is decoded as events.
 TYPES_MAX = 256
 
 
@@ -48,7 +48,9 @@ class _Lines:
             # such events are kept, and folded as nothing. Or it is damage, which this says in its words.
             events = decode_lines(text)
         new = {event.type for event in events} - self._kinds.keys()
-        if new and len(self._kinds) + len(new) <= TYPES_MAX:
+        if len(self._kinds) + len(new) > TYPES_MAX:
+            self._decode = decode_lines
+        elif new:
             self._kinds |= {type: _line(type, False) for type in new}
             self._decode = self._decoder()
         return events

@@ -28,6 +28,8 @@ SOURCES = ("segments", "postgres")
 # Events that a thread folds before it tells how far it is: some 0.1 s. Blocks may hold one event each, and
 # going to a thread and back takes as long as folding some thirty.
 EVENTS_AT_ONCE = 8_192
+# From here on it is worth the 20 ms that it takes to make their decoder.
+DECODED_WITH_LINES_MIN = 20_000
 # Events that may be left to fold under the gate: a few milliseconds of everybody's time.
 TAIL_EVENTS_MAX = 100
 TAIL_ROUNDS_MAX = 20
@@ -86,7 +88,9 @@ async def fold_until(log: Foldable, fold: FoldAll, until: int, source: str, tell
         Damaged: positions or versions do not follow one another.
     """
     if source == "segments":
-        durable, decode = min(until, log.segments.durable_position), decode_for(fold.projections)
+        durable = min(until, log.segments.durable_position)
+        few = durable - fold.position < DECODED_WITH_LINES_MIN
+        decode = decode_lines if few else decode_for(fold.projections)
         blocks = log.segments.read(fold.position, durable, decode)
         while await asyncio.to_thread(_add_blocks, fold, blocks):
             tell("fold", fold.position, until)

@@ -21,8 +21,9 @@ TIME = "2026-11-22T07:44:36.000001Z"
 
 
 def pending(command: Command, tick: int) -> Pending:
-    stored = [(False, event.data) for event in command.events]
-    return Pending(command, command.check(), asyncio.Future(loop=LOOP), tick, True, stored)
+    made = Pending(command, command.check(), asyncio.Future(loop=LOOP), tick, True)
+    made.store(lambda data: (False, data))
+    return made
 
 
 def three_groups() -> list[Pending]:

@@ -7,6 +7,7 @@ import errno
 import threading
 import time
 
+import asyncpg
 import pytest
 
 from eventlog.acknowledge import HEAL_INTERVAL_S, QUICK_S, SLOW_WRITES
@@ -340,6 +341,24 @@ async def test_a_log_that_falls_idle_writes_down_how_far_it_is_synced(
         while (mark := files.read_mark(log.directory.log_id)) is None or mark.position < 3:
             await log.head()
     assert (mark.position, mark.chain) == (3, (await log.head()).chain)
+
+
+async def test_postgres_is_told_what_is_synced_and_not_what_is_committed(
+    opened: OpenLog, admin: asyncpg.Connection, schema_name: str, monkeypatch: pytest.MonkeyPatch
+):
+    """It is the witness of what was promised: beyond that, a torn tail would be taken for damage."""
+    monkeypatch.setattr("eventlog.postgres.append.MARK_INTERVAL_S", 0)
+    io = FailingIo()
+    log = await opened(io=io, durability="postgres")
+    await log.append(saying(A, durability="both"))
+    after_a_slow_write(log)
+    io.held["fdatasync"] = threading.Event()
+    for _ in range(3):
+        await asyncio.wait_for(log.append(saying(A)), 20)
+    told = await admin.fetchval(f"SELECT durable_position FROM {schema_name}.mirrors")
+    io.held.pop("fdatasync").set()
+    assert told == 1
+    await assert_level(log, 4)
 
 
 async def test_closing_goes_on_when_its_caller_is_cancelled(opened: OpenLog):

@@ -33,8 +33,9 @@ LOOP.close()
 
 
 def pending(command: Command, tick: int = 1, *, wait: bool = True) -> Pending:
-    stored = [(False, event.data) for event in command.events]
-    return Pending(command, command.check(), asyncio.Future(loop=LOOP), tick, wait, stored)
+    made = Pending(command, command.check(), asyncio.Future(loop=LOOP), tick, wait)
+    made.store(lambda data: (False, data))
+    return made
 
 
 def waiting(
@@ -280,3 +281,13 @@ def test_every_command_goes_one_way_and_nobody_is_overtaken(
         assert batch.events[entry.ordinal - 1] is entry.pending.command.events[0]
         own_groups = {slot.group for slot in batch.slots if slot.stream in entry.pending.streams}
         assert own_groups == {batch.group_of(entry)}
+
+
+def test_data_is_made_what_postgres_is_to_have_once() -> None:
+    """Also when its command is sent again: compressing takes longer than sending."""
+    asked: list[bytes] = []
+    command = Pending(Command([said(A), said(B)]), 1, asyncio.Future(loop=LOOP), 1, True)
+    for _ in range(2):
+        command.store(lambda data: (asked.append(data) is None, data[:1]))
+    assert asked == [event.data for event in command.command.events]
+    assert form(command).stored == [(True, data[:1]) for data in asked]

@@ -94,8 +94,8 @@ def batch_of(commands: Sequence[Command], known: dict[StreamId, StreamState]) ->
     for number, command in enumerate(commands):
         noted = command if command.idempotency_key is None else with_key_note(command)
         future: Any = None
-        stored = [(False, event.data) for event in noted.events]
-        pending.append(Pending(noted, noted.check(), future, number, True, stored))
+        pending.append(Pending(noted, noted.check(), future, number, True))
+        pending[-1].store(lambda data: (False, data))
     return form_batch(pending, known, FOLDS)
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from eventlog.embedded.server import EmbeddedPostgres
+from replay import folding
 from tests.replay.support import Spoiled
 
 
@@ -19,3 +20,9 @@ async def spoiled(
     place = Spoiled(tmp_path / "data", postgres_server.connection, schema_name)
     yield place
     await place.close()
+
+
+@pytest.fixture(autouse=True)
+def decoded_with_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The logs here are short; what long ones are folded by is to be tried."""
+    monkeypatch.setattr(folding, "DECODED_WITH_LINES_MIN", 0)
