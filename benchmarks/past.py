@@ -215,7 +215,7 @@ def beside_pyeventsourcing(log: Log, target: Any) -> tuple[float, float] | None:
     if batch:
         recorder.insert_events(batch)
     ours, theirs = list[float](), list[float]()
-    gc.disable()  # as the process of a rebuild does
+    gc.disable()  # as the process of a rebuild does, for both
     for _ in range(ROUNDS):
         ours.append(fold_segments(log, PEER_EVENTS)[1])
         fold, position, start = FoldAll(log.projections), 0, time.perf_counter()

@@ -16,7 +16,7 @@ from replay.imports.thread import Thread
 
 BATCH_EVENTS_MAX = 64
 BATCH_BYTES_MAX = 4 * 1024 * 1024
-# Each read gives the interpreter away, and 8 KiB at a time that took a sixth of an import.
+# Each read gives the interpreter away, and 8 KiB at a time that took a sixth of an import's processor time.
 _READ_BYTES = 1024 * 1024
 
 

@@ -14,7 +14,7 @@ from eventlog.command import Command
 from eventlog.envelope import StreamId
 from eventlog.errors import BadInput, Closed, Conflict, LogUnavailable
 from eventlog.log import Log
-from eventlog.writer import HALVED_FROM
+from eventlog.writer import HALVED_FROM, STORED_AT_ONCE_BYTES
 from tests.eventlog.conftest import OpenLog
 from tests.support.builders import (
     TALLIES,
@@ -277,6 +277,17 @@ async def test_a_command_on_more_streams_than_the_cache_holds_is_appended(opened
             expected = dict.fromkeys(streams, round)
             await log.append(Command([said(stream) for stream in streams], expected=expected))
     await assert_whole(log)
+
+
+async def test_a_large_command_is_compressed_with_its_batch_and_others_before(opened: OpenLog):
+    """A queue of large ones would be held twice, and a burst of them stop the event loop."""
+    log = await opened(compress_min_bytes=0)
+    texts = ["small", "x" * STORED_AT_ONCE_BYTES]
+    appends = [asyncio.ensure_future(log.append(saying(A, text))) for text in texts]
+    await asyncio.sleep(0)
+    assert [bool(pending.stored) for pending in log._parts.writer._waiting] == [True, False]
+    await asyncio.gather(*appends)
+    assert [event.value["text"] for event in await assert_whole(log)] == texts
 
 
 async def test_closing_appends_what_was_submitted(opened: OpenLog):
